@@ -1,0 +1,47 @@
+//! What a connector can do. The host never asks for what is not announced.
+
+use serde::{Deserialize, Serialize};
+
+/// What a source can do beyond `describe` and an unfiltered `read`. All default to no.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SourceCapabilities {
+    /// `explain` answers row estimate, scan type and index.
+    pub explain: bool,
+    /// `bounds` and `next_above` answer the least and greatest value of a column.
+    pub bounds: bool,
+    /// `count` answers the exact number of rows.
+    pub count: bool,
+    /// `snapshot` gives a token that other connections can join.
+    pub snapshot: bool,
+    /// `read` honours [`Filter::Window`](crate::Filter::Window).
+    pub window: bool,
+    /// `read` honours [`Filter::Range`](crate::Filter::Range).
+    pub range: bool,
+    /// `read` honours [`Filter::Dense`](crate::Filter::Dense).
+    pub dense: bool,
+    /// `read` honours [`Filter::Since`](crate::Filter::Since).
+    pub since: bool,
+    /// Several readers may be open at once, each from an own handle.
+    pub concurrent_readers: bool,
+}
+
+/// What a destination can do beyond `begin`, `write`, `finish` and `abort`. All default to no.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DestinationCapabilities {
+    /// A part becomes visible whole or not at all.
+    pub atomic: bool,
+    /// `stat` answers size and checksum of a finished part.
+    pub stat: bool,
+    /// `remove` deletes a finished part.
+    pub remove: bool,
+    /// The output cannot be read again, written again or split (a pipe).
+    pub stream: bool,
+    /// Takes `parquet`.
+    pub parquet: bool,
+    /// Takes `csv`.
+    pub csv: bool,
+    /// Takes `arrow`.
+    pub arrow: bool,
+}

@@ -1,0 +1,314 @@
+//! The source half of the contract: the traits an author implements and the messages they exchange with the host.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::{Context, CursorValue, Error, Result, SourceCapabilities};
+
+/// Reads rows out of a system as Arrow batches. One value is one connection, used by one thread at a time.
+pub trait Source: Sized + Send + 'static {
+    /// What users may write under `source:`. Doc comments become the reference; use
+    /// [`SecretString`](crate::SecretString) for secrets and `#[serde(deny_unknown_fields)]` against typing errors.
+    type Options: DeserializeOwned + JsonSchema;
+
+    /// What the host may ask for beyond `describe` and an unfiltered `read`.
+    const CAPABILITIES: SourceCapabilities;
+
+    /// Checks the options and connects.
+    fn open(options: Self::Options, context: &Context) -> Result<Self>;
+
+    /// Says who answers at the other end, and what a careful operator should know.
+    fn probe(&mut self, context: &Context) -> Result<Probe>;
+
+    /// The columns of a query, without reading its rows.
+    fn describe(&mut self, request: &DescribeRequest, context: &Context) -> Result<Description>;
+
+    /// Starts reading. The reader may outlive `self`; when it needs the connection it takes it.
+    fn read(&mut self, request: &ReadRequest, context: &Context) -> Result<Box<dyn BatchReader>>;
+
+    /// How the server would run `request`; with [`SourceCapabilities::explain`].
+    fn explain(&mut self, _request: &ReadRequest, _context: &Context) -> Result<Explanation> {
+        Err(not_offered("explain"))
+    }
+
+    /// The least and greatest value of a column; with [`SourceCapabilities::bounds`].
+    fn bounds(&mut self, _request: &BoundsRequest, _context: &Context) -> Result<Bounds> {
+        Err(not_offered("bounds"))
+    }
+
+    /// The exact number of rows that `request` would read; with [`SourceCapabilities::count`].
+    fn count(&mut self, _request: &ReadRequest, _context: &Context) -> Result<u64> {
+        Err(not_offered("count"))
+    }
+
+    /// A token for [`ReadRequest::snapshot`], valid while `self` lives; with [`SourceCapabilities::snapshot`].
+    fn snapshot(&mut self, _context: &Context) -> Result<String> {
+        Err(not_offered("snapshot"))
+    }
+}
+
+fn not_offered(call: &str) -> Error {
+    Error::unsupported(format!("this source does not offer \"{call}\""))
+}
+
+/// The rows of one read, batch by batch. After an error only `close` is called.
+pub trait BatchReader: Send {
+    /// The schema every batch has.
+    fn schema(&self) -> SchemaRef;
+
+    /// The next batch, or `None` when all rows were delivered. Never an empty batch.
+    fn next(&mut self) -> Result<Option<RecordBatch>>;
+
+    /// Ends the read, also in the middle: the server must not go on working for it.
+    fn close(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// What `probe` found.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Probe {
+    /// The product, such as `PostgreSQL`.
+    pub server: String,
+    /// Its version as it states it.
+    pub version: String,
+    /// The user the session runs as.
+    pub user: Option<String>,
+    /// The database or file.
+    pub database: Option<String>,
+    /// Whether the connection is encrypted; `None` where that has no meaning.
+    pub encrypted: Option<bool>,
+    /// What an operator should know, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// Replaces the default type mapping. Column entries win over type entries.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Mapping {
+    /// By native type name, such as `numeric`.
+    pub types: BTreeMap<String, String>,
+    /// By column name of the result.
+    pub columns: BTreeMap<String, String>,
+}
+
+/// Asks for the columns of a query.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DescribeRequest {
+    /// The user's query, as written.
+    pub query: String,
+    /// Overrides of the type mapping.
+    pub mapping: Mapping,
+}
+
+/// The columns of a query, in order.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Description {
+    /// One entry a column.
+    pub columns: Vec<Column>,
+}
+
+/// One column of a query's result.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Column {
+    /// Its name in the result and in the output.
+    pub name: String,
+    /// The type as the server names it, such as `numeric(12,2)`.
+    pub native_type: String,
+    /// The Arrow type, as arrow's `DataType` prints it.
+    pub arrow_type: String,
+    /// Whether NULL can occur; `true` when not known.
+    pub nullable: bool,
+    /// The mapping rule that applied, or why the column cannot be read.
+    pub rule: String,
+}
+
+/// Which rows to read. Values are data: the connector renders its dialect.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Filter {
+    /// Every row of the query.
+    #[default]
+    All,
+    /// Rows with `after < column <= upto`; an absent bound is open.
+    Window {
+        /// The cursor column.
+        column: String,
+        /// The exclusive lower bound.
+        after: Option<CursorValue>,
+        /// The inclusive upper bound.
+        upto: Option<CursorValue>,
+        /// Whether rows with a NULL cursor are wanted too.
+        include_null: bool,
+    },
+    /// Rows with `from <= column < to`; an absent bound is open.
+    Range {
+        /// The chunk column.
+        column: String,
+        /// The inclusive lower bound.
+        from: Option<CursorValue>,
+        /// The exclusive upper bound.
+        to: Option<CursorValue>,
+        /// Whether rows with a NULL key are wanted too.
+        include_null: bool,
+    },
+    /// Rows whose number in the order of `order_by`, from 0, is at least `from` and below `to`.
+    Dense {
+        /// The column that orders the rows.
+        order_by: String,
+        /// First row number, inclusive.
+        from: u64,
+        /// Last row number, exclusive.
+        to: u64,
+    },
+    /// Rows at or after an instant.
+    Since {
+        /// The time column.
+        column: String,
+        /// Microseconds since 1970-01-01T00:00:00Z.
+        instant: i64,
+        /// How the column encodes time.
+        encoding: TimeEncoding,
+    },
+}
+
+/// How a time column encodes time.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimeEncoding {
+    /// A date, timestamp or instant of the database.
+    #[default]
+    Timestamp,
+    /// A number of seconds since 1970-01-01T00:00:00Z.
+    Unix,
+}
+
+/// How the rows should be fetched.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// The connector decides.
+    #[default]
+    Auto,
+    /// One long statement at full speed.
+    Stream,
+    /// Many short statements, which statement limits and throttling need.
+    Cursor,
+}
+
+/// How large a batch should get; whichever limit is reached first ends it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BatchSize {
+    /// Rows, at least 1.
+    pub rows: usize,
+    /// Bytes of Arrow buffers. A single larger row still makes a batch.
+    pub bytes: usize,
+}
+
+impl Default for BatchSize {
+    fn default() -> Self {
+        Self { rows: 10_000, bytes: 16 << 20 }
+    }
+}
+
+/// Limits that the connector sets on the server. Zero means none.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Timeouts {
+    /// Seconds of server work for one statement; time in which the host sleeps must not count.
+    pub statement_s: u64,
+    /// Seconds to wait for a lock.
+    pub lock_s: u64,
+}
+
+impl Timeouts {
+    /// The statement limit, if any.
+    pub fn statement(&self) -> Option<Duration> {
+        (self.statement_s > 0).then(|| Duration::from_secs(self.statement_s))
+    }
+
+    /// The lock limit, if any.
+    pub fn lock(&self) -> Option<Duration> {
+        (self.lock_s > 0).then(|| Duration::from_secs(self.lock_s))
+    }
+}
+
+/// What to read and how.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ReadRequest {
+    /// The user's query, as written: it may end in `;` or a comment.
+    pub query: String,
+    /// Which rows of it.
+    pub filter: Filter,
+    /// Columns to order by, ascending.
+    pub order_by: Vec<String>,
+    /// Columns to return; all when absent.
+    pub columns: Option<Vec<String>>,
+    /// Batch limits.
+    pub batch: BatchSize,
+    /// Server limits.
+    pub timeouts: Timeouts,
+    /// How to fetch.
+    pub strategy: Strategy,
+    /// A token of [`Source::snapshot`] to read in.
+    pub snapshot: Option<String>,
+    /// Overrides of the type mapping.
+    pub mapping: Mapping,
+}
+
+/// Asks for the bounds of a column.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BoundsRequest {
+    /// The user's query, as written.
+    pub query: String,
+    /// The column.
+    pub column: String,
+    /// Only values above this one count: the next key after a gap.
+    pub above: Option<CursorValue>,
+    /// A token of [`Source::snapshot`] to read in.
+    pub snapshot: Option<String>,
+}
+
+/// The bounds of a column.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Bounds {
+    /// The least value; absent without rows.
+    pub min: Option<CursorValue>,
+    /// The greatest value; absent without rows.
+    pub max: Option<CursorValue>,
+    /// How many rows hold NULL, where that is cheap to know.
+    pub nulls: Option<u64>,
+}
+
+/// How a server would run a read.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Explanation {
+    /// Estimated rows.
+    pub rows: Option<u64>,
+    /// The scan of the largest relation, such as `Seq Scan on events`.
+    pub scan: Option<String>,
+    /// The index used, if any.
+    pub index: Option<String>,
+    /// The columns of that index.
+    pub index_columns: Vec<String>,
+    /// The server's own cost figure.
+    pub cost: Option<f64>,
+    /// The plan as the server prints it.
+    pub plan: String,
+}

@@ -1,0 +1,105 @@
+//! What a connector says about itself before it is opened.
+
+use std::fmt;
+
+use schemars::{JsonSchema, SchemaGenerator};
+use serde::{Deserialize, Serialize};
+
+use crate::capabilities::{DestinationCapabilities, SourceCapabilities};
+
+/// The self-description of a plug-in, answered without opening anything.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Spec {
+    /// The `type:` users write, such as `postgres`.
+    pub name: String,
+    /// The plug-in's own semantic version.
+    pub version: String,
+    /// One sentence for `rivet plugin list`.
+    #[serde(default)]
+    pub description: String,
+    /// SPDX expression.
+    #[serde(default)]
+    pub license: String,
+    /// Set when the plug-in can be a source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceSpec>,
+    /// Set when the plug-in can be a destination.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<DestinationSpec>,
+}
+
+/// The source half of a [`Spec`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SourceSpec {
+    /// JSON Schema of the options under `source:`. Secret ones carry `"writeOnly": true`.
+    pub options: serde_json::Value,
+    /// What the host may ask of it.
+    pub capabilities: SourceCapabilities,
+}
+
+/// The destination half of a [`Spec`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DestinationSpec {
+    /// JSON Schema of the options under `destination:`. Secret ones carry `"writeOnly": true`.
+    pub options: serde_json::Value,
+    /// What the host may ask of it.
+    pub capabilities: DestinationCapabilities,
+}
+
+/// The JSON Schema of an options type; its doc comments become the reference.
+pub fn options_schema<T: JsonSchema>() -> serde_json::Value {
+    SchemaGenerator::default().into_root_schema_for::<T>().to_value()
+}
+
+/// Reads options into `T`; the error names the key, never its value.
+pub fn parse_options<T: serde::de::DeserializeOwned>(options: serde_json::Value) -> crate::Result<T> {
+    serde_json::from_value(options).map_err(|e| {
+        // A type error of serde_json quotes the value: keep only what was expected.
+        let text = e.to_string();
+        let safe = match text.split_once("invalid type: ").or_else(|| text.split_once("invalid value: ")) {
+            Some((_, rest)) => match rest.rsplit_once("expected ") {
+                Some((_, expected)) => format!("an option has the wrong type: expected {expected}"),
+                None => "an option has the wrong type".to_owned(),
+            },
+            None => text,
+        };
+        crate::Error::config(safe)
+    })
+}
+
+/// A secret option: readable by the connector, never shown by `Debug`, marked in the schema so that hosts redact it.
+#[derive(Clone, Default, Eq, PartialEq, Deserialize)]
+#[serde(transparent)]
+pub struct SecretString(String);
+
+impl SecretString {
+    /// Wraps a secret.
+    pub fn new(secret: impl Into<String>) -> Self {
+        Self(secret.into())
+    }
+
+    /// The secret itself. Never put it into a message.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretString {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl JsonSchema for SecretString {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "SecretString".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "writeOnly": true })
+    }
+}
