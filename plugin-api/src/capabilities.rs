@@ -45,3 +45,24 @@ pub struct DestinationCapabilities {
     /// Takes `arrow`.
     pub arrow: bool,
 }
+
+impl SourceCapabilities {
+    /// `describe` and unfiltered `read` only.
+    pub const NONE: Self = Self {
+        explain: false,
+        bounds: false,
+        count: false,
+        snapshot: false,
+        window: false,
+        range: false,
+        dense: false,
+        since: false,
+        concurrent_readers: false,
+    };
+}
+
+impl DestinationCapabilities {
+    /// `begin`, `write`, `finish` and `abort` only, for a destination that takes batches as they are.
+    pub const NONE: Self =
+        Self { atomic: false, stat: false, remove: false, stream: false, parquet: false, csv: false, arrow: false };
+}

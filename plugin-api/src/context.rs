@@ -1,8 +1,7 @@
-//! What every call of a connector is given: the host's wish to stop, and its deadline.
+//! What every call of a connector is given: the host's wish to stop.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{Error, Result};
 
@@ -35,7 +34,10 @@ impl Context {
     }
 }
 
-type Interrupt = Arc<dyn Fn() + Send + Sync>;
+type Interrupt = Box<dyn Fn() + Send + Sync>;
+
+/// One registration. Its lock is held while the interrupt runs, so that unregistering waits for it.
+type Slot = Arc<Mutex<Option<Interrupt>>>;
 
 /// A wish to stop, shared by the host and every connector it called. Clones are the same token.
 #[derive(Clone, Default)]
@@ -44,8 +46,7 @@ pub struct Cancel(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     flag: AtomicU32,
-    deadline: Mutex<Option<Instant>>,
-    interrupts: Mutex<(u64, Vec<(u64, Interrupt)>)>,
+    slots: Mutex<Vec<Slot>>,
 }
 
 impl std::fmt::Debug for Cancel {
@@ -60,24 +61,20 @@ impl Cancel {
         Self::default()
     }
 
-    /// Asks everything that holds this token to stop, and runs the registered interrupts.
+    /// Asks everything that holds this token to stop, and runs the registered interrupts on this thread.
     pub fn cancel(&self) {
         self.0.flag.store(1, Ordering::SeqCst);
-        let interrupts = self.0.interrupts.lock().unwrap_or_else(PoisonError::into_inner).1.clone();
-        for (_, interrupt) in interrupts {
-            interrupt();
+        let slots = lock(&self.0.slots).clone();
+        for slot in slots {
+            if let Some(interrupt) = &*lock(&slot) {
+                interrupt();
+            }
         }
-    }
-
-    /// Lets the token count as cancelled after `limit`. Interrupts do not run by themselves then.
-    pub fn set_deadline(&self, limit: Duration) {
-        *self.0.deadline.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now().checked_add(limit);
     }
 
     /// Whether the host wants to stop.
     pub fn is_cancelled(&self) -> bool {
-        self.0.flag.load(Ordering::Relaxed) != 0
-            || self.0.deadline.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|d| Instant::now() >= d)
+        self.0.flag.load(Ordering::SeqCst) != 0
     }
 
     /// See [`Context::check`].
@@ -87,38 +84,40 @@ impl Cancel {
 
     /// See [`Context::on_cancel`].
     pub fn on_cancel(&self, interrupt: impl Fn() + Send + Sync + 'static) -> CancelGuard {
-        let interrupt: Interrupt = Arc::new(interrupt);
-        let id = {
-            let mut list = self.0.interrupts.lock().unwrap_or_else(PoisonError::into_inner);
-            list.0 += 1;
-            let id = list.0;
-            list.1.push((id, Arc::clone(&interrupt)));
-            id
-        };
+        let slot: Slot = Arc::new(Mutex::new(Some(Box::new(interrupt))));
+        lock(&self.0.slots).push(Arc::clone(&slot));
         // A cancel that came before the registration would otherwise be missed.
-        if self.0.flag.load(Ordering::SeqCst) != 0 {
+        if self.is_cancelled()
+            && let Some(interrupt) = &*lock(&slot)
+        {
             interrupt();
         }
-        CancelGuard { cancel: self.clone(), id }
+        CancelGuard { cancel: self.clone(), slot }
     }
 
-    /// The flag's address, for the ABI.
+    /// The flag itself, whose address the ABI hands out.
+    #[cfg(feature = "host")]
     pub(crate) fn flag(&self) -> &AtomicU32 {
         &self.0.flag
     }
 }
 
-/// Keeps an interrupt registered; dropping it unregisters.
+/// Keeps an interrupt registered; dropping it unregisters and waits until the interrupt is not running.
 #[must_use = "the interrupt is unregistered when the guard is dropped"]
 pub struct CancelGuard {
     cancel: Cancel,
-    id: u64,
+    slot: Slot,
 }
 
 impl Drop for CancelGuard {
     fn drop(&mut self) {
-        self.cancel.0.interrupts.lock().unwrap_or_else(PoisonError::into_inner).1.retain(|(id, _)| *id != self.id);
+        lock(&self.cancel.0.slots).retain(|slot| !Arc::ptr_eq(slot, &self.slot));
+        *lock(&self.slot) = None;
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -129,17 +128,17 @@ mod tests {
     fn interrupts_run_once_registered_and_not_after_the_guard_is_gone() {
         let cancel = Cancel::new();
         let hits = Arc::new(AtomicU32::new(0));
-        let hit = |hits: &Arc<AtomicU32>| {
-            let hits = Arc::clone(hits);
+        let hit = || {
+            let hits = Arc::clone(&hits);
             move || {
                 hits.fetch_add(1, Ordering::SeqCst);
             }
         };
-        let kept = cancel.on_cancel(hit(&hits));
-        drop(cancel.on_cancel(hit(&hits)));
+        let kept = cancel.on_cancel(hit());
+        drop(cancel.on_cancel(hit()));
         cancel.cancel();
         assert_eq!(hits.load(Ordering::SeqCst), 1);
-        let _late = cancel.on_cancel(hit(&hits));
+        let _late = cancel.on_cancel(hit());
         assert_eq!(hits.load(Ordering::SeqCst), 2);
         assert!(cancel.check().is_err());
         drop(kept);

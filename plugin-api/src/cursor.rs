@@ -103,7 +103,7 @@ mod hex_bytes {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
     pub(super) fn serialize<S: Serializer>(v: &[u8], s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(&format_args!("{}", v.iter().map(|b| format!("{b:02x}")).collect::<String>()))
+        s.collect_str(&super::CursorValue::Bytes(v.to_vec()))
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<u8>, D::Error> {

@@ -1,3 +1,80 @@
+//! Everything a Rivet connector author needs: the traits, the messages and the stable ABI.
+//!
+//! A connector is a crate with `crate-type = ["cdylib"]` that implements [`Source`] or [`Destination`] (or both) and
+//! ends in [`export_connector!`]. Build it, drop the library into a directory of the plug-in search path, and
+//! `type: counter` works in `rivet.yaml`. This is one, whole:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use rivet_plugin_api::arrow_array::{Int64Array, RecordBatch};
+//! use rivet_plugin_api::arrow_schema::{DataType, Field, Schema, SchemaRef};
+//! use rivet_plugin_api::*;
+//!
+//! /// The options users write under `source:`.
+//! #[derive(Deserialize, JsonSchema)]
+//! #[serde(crate = "rivet_plugin_api::serde", deny_unknown_fields)]
+//! #[schemars(crate = "rivet_plugin_api::schemars")]
+//! struct Options {
+//!     /// How many rows there are.
+//!     rows: i64,
+//! }
+//!
+//! struct Counter(Options);
+//!
+//! impl Source for Counter {
+//!     type Options = Options;
+//!     const CAPABILITIES: SourceCapabilities = SourceCapabilities::NONE;
+//!
+//!     fn open(options: Options, _: &Context) -> Result<Self> {
+//!         if options.rows < 0 { Err(Error::config("\"rows\" is negative")) } else { Ok(Self(options)) }
+//!     }
+//!
+//!     fn probe(&mut self, _: &Context) -> Result<Probe> {
+//!         Ok(Probe { server: "counter".into(), ..Probe::default() })
+//!     }
+//!
+//!     fn describe(&mut self, _: &DescribeRequest, _: &Context) -> Result<Description> {
+//!         Ok(Description::of(&schema()))
+//!     }
+//!
+//!     fn read(&mut self, request: &ReadRequest, _: &Context) -> Result<Box<dyn BatchReader>> {
+//!         Ok(Box::new(Rows { next: 0, end: self.0.rows, step: request.batch.rows as i64 }))
+//!     }
+//! }
+//!
+//! struct Rows { next: i64, end: i64, step: i64 }
+//!
+//! impl BatchReader for Rows {
+//!     fn schema(&self) -> SchemaRef { schema() }
+//!
+//!     fn next(&mut self) -> Result<Option<RecordBatch>> {
+//!         let rows = self.next..self.end.min(self.next + self.step);
+//!         self.next = rows.end;
+//!         if rows.is_empty() { return Ok(None); }
+//!         Ok(Some(RecordBatch::try_new(schema(), vec![Arc::new(Int64Array::from_iter_values(rows))])?))
+//!     }
+//! }
+//!
+//! fn schema() -> SchemaRef {
+//!     Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]))
+//! }
+//!
+//! export_connector!("counter", source: Counter);
+//! # fn main() {
+//! #     let plugin = &PLUGIN;
+//! #     assert_eq!(plugin.abi_major, 1);
+//! # }
+//! ```
+//!
+//! * Values never arrive altered: what a connector cannot represent is an [`Error`] of [`Category::Data`].
+//! * Calls may block; one handle is used by one thread at a time. [`Context::on_cancel`] ends a blocked call.
+//! * `tracing` events reach the host's log with level, target and fields.
+//! * A panic becomes an error that names the plug-in and the call. Build with `panic = "unwind"`.
+//! * The contract below is plain C ([`abi`] and `include/rivet_plugin.h`), so other languages can take part.
+
+#![warn(missing_docs)]
+
 mod error;
 mod capabilities;
 mod spec;
@@ -5,6 +82,7 @@ mod context;
 mod cursor;
 mod source;
 mod destination;
+pub mod abi;
 
 pub use arrow_array;
 pub use arrow_schema;

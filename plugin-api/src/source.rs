@@ -117,6 +117,20 @@ pub struct Description {
     pub columns: Vec<Column>,
 }
 
+impl Description {
+    /// The description that follows from an Arrow schema alone.
+    pub fn of(schema: &arrow_schema::Schema) -> Self {
+        let column = |field: &arrow_schema::FieldRef| Column {
+            name: field.name().clone(),
+            native_type: field.data_type().to_string(),
+            arrow_type: field.data_type().to_string(),
+            nullable: field.is_nullable(),
+            rule: "as it is".to_owned(),
+        };
+        Self { columns: schema.fields().iter().map(column).collect() }
+    }
+}
+
 /// One column of a query's result.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]

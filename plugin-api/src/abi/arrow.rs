@@ -1,0 +1,138 @@
+//! The Arrow C Data Interface as structs of our own, so that the contract names no version of arrow.
+
+#![expect(unsafe_code, reason = "the structs of the Arrow C Data Interface are moved by pointer")]
+
+use std::ffi::{c_char, c_void};
+
+use abi_stable::StableAbi;
+use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
+use arrow_array::{Array, RecordBatch, StructArray};
+use arrow_schema::{Schema, SchemaRef};
+
+use crate::{Error, Result};
+
+/// `ArrowSchema` of the Arrow C Data Interface.
+#[repr(C)]
+#[derive(StableAbi)]
+pub struct RvArrowSchema {
+    /// Type, in Arrow's format strings.
+    pub format: *const c_char,
+    /// Field name.
+    pub name: *const c_char,
+    /// Key-value metadata.
+    pub metadata: *const c_char,
+    /// Nullable, dictionary-ordered, keys-sorted.
+    pub flags: i64,
+    /// Number of `children`.
+    pub n_children: i64,
+    /// Child fields.
+    pub children: *mut *mut RvArrowSchema,
+    /// Value type of a dictionary.
+    pub dictionary: *mut RvArrowSchema,
+    /// Frees the struct's contents; NULL once released.
+    pub release: Option<extern "C" fn(*mut RvArrowSchema)>,
+    /// For `release`.
+    pub private_data: *mut c_void,
+}
+
+/// `ArrowArray` of the Arrow C Data Interface.
+#[repr(C)]
+#[derive(StableAbi)]
+pub struct RvArrowArray {
+    /// Rows.
+    pub length: i64,
+    /// NULLs among them, or -1 when not counted.
+    pub null_count: i64,
+    /// Rows to skip in the buffers.
+    pub offset: i64,
+    /// Number of `buffers`.
+    pub n_buffers: i64,
+    /// Number of `children`.
+    pub n_children: i64,
+    /// Buffers, by type.
+    pub buffers: *mut *const c_void,
+    /// Child arrays.
+    pub children: *mut *mut RvArrowArray,
+    /// Values of a dictionary.
+    pub dictionary: *mut RvArrowArray,
+    /// Frees the struct's contents; NULL once released.
+    pub release: Option<extern "C" fn(*mut RvArrowArray)>,
+    /// For `release`.
+    pub private_data: *mut c_void,
+}
+
+const _: () = {
+    assert!(size_of::<RvArrowSchema>() == size_of::<FFI_ArrowSchema>());
+    assert!(align_of::<RvArrowSchema>() == align_of::<FFI_ArrowSchema>());
+    assert!(size_of::<RvArrowArray>() == size_of::<FFI_ArrowArray>());
+    assert!(align_of::<RvArrowArray>() == align_of::<FFI_ArrowArray>());
+};
+
+impl RvArrowSchema {
+    /// A released schema, for the other side to fill.
+    pub fn empty() -> Self {
+        // SAFETY: every field is a number or a nullable pointer, for which zero is valid, and means "released".
+        unsafe { std::mem::zeroed() }
+    }
+}
+
+impl RvArrowArray {
+    /// A released array, for the other side to fill.
+    pub fn empty() -> Self {
+        // SAFETY: as for the schema.
+        unsafe { std::mem::zeroed() }
+    }
+}
+
+/// Moves `schema` to `out`, which takes over its release.
+///
+/// # Safety
+/// `out` must be valid for writes; what it held is overwritten without release.
+pub unsafe fn export_schema(schema: &Schema, out: *mut RvArrowSchema) -> Result<()> {
+    let ffi = FFI_ArrowSchema::try_from(schema)?;
+    // SAFETY: both structs are the C Data Interface's (sizes asserted above); the caller promises a valid `out`.
+    unsafe { out.cast::<FFI_ArrowSchema>().write(ffi) };
+    Ok(())
+}
+
+/// Takes `schema` over and reads it.
+///
+/// # Safety
+/// `schema` must point to a schema that keeps the rules of the C Data Interface; it is released by this call.
+pub unsafe fn import_schema(schema: *mut RvArrowSchema) -> Result<SchemaRef> {
+    // SAFETY: `from_raw` moves the struct out and marks the original as released; layouts are equal.
+    let ffi = unsafe { FFI_ArrowSchema::from_raw(schema.cast()) };
+    Ok(SchemaRef::new(Schema::try_from(&ffi)?))
+}
+
+/// Moves `batch` to `out` as a struct array, without copying a buffer.
+///
+/// # Safety
+/// `out` must be valid for writes; what it held is overwritten without release.
+pub unsafe fn export_batch(batch: RecordBatch, out: *mut RvArrowArray) {
+    let data = StructArray::from(batch).into_data();
+    // SAFETY: layouts are equal and the caller promises a valid `out`.
+    unsafe { out.cast::<FFI_ArrowArray>().write(FFI_ArrowArray::new(&data)) };
+}
+
+/// Takes `array` over as a batch of `schema`, without copying a buffer. `full` also checks offsets and UTF-8.
+///
+/// # Safety
+/// `array` must point to an array whose buffers are as long as its own numbers say. What numbers can show is checked
+/// here: a wrong number of children or buffers, negative lengths, missing buffers.
+pub unsafe fn import_batch(array: *mut RvArrowArray, schema: &SchemaRef, full: bool) -> Result<RecordBatch> {
+    // SAFETY: the caller promises a valid array; only its own fields are followed.
+    if let Err(why) = unsafe { super::vet::batch(array, schema) } {
+        // An array that lies about itself is leaked: its release callback is not trusted either.
+        return Err(Error::internal(format!("malformed batch: {why}")));
+    }
+    // SAFETY: `from_raw` moves the struct out and marks the original as released; layouts are equal.
+    let ffi = unsafe { FFI_ArrowArray::from_raw(array.cast()) };
+    let data_type = arrow_schema::DataType::Struct(schema.fields().clone());
+    // SAFETY: the vetting above has compared children and buffers with this very type.
+    let data = unsafe { arrow_array::ffi::from_ffi_and_data_type(ffi, data_type) }?;
+    if full {
+        data.validate_full().map_err(|e| Error::internal(format!("malformed batch: {e}")))?;
+    }
+    Ok(RecordBatch::from(StructArray::from(data)).with_schema(schema.clone())?)
+}

@@ -1,0 +1,126 @@
+//! Panics end at the border: every entry runs in `guard`, which turns them into errors that say where they happened.
+
+#![expect(unsafe_code, reason = "fills error and text structs of the other side")]
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
+
+use super::{RV_ERR, RV_PANIC, RvBuf, RvError, RvStr};
+use crate::{Category, Error, Result};
+
+thread_local! {
+    /// Where the last panic of this thread happened, as the hook saw it.
+    static LAST_PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Keeps the place of a panic for the error instead of printing it. A cdylib has a panic hook of its own; in a static
+/// build the host calls this once.
+pub fn init_panic_hook() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let former = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if GUARDED.with(std::cell::Cell::get) > 0 {
+                let place = info.location().map(ToString::to_string);
+                LAST_PANIC.with(|last| *last.borrow_mut() = place);
+            } else {
+                former(info);
+            }
+        }));
+    });
+}
+
+thread_local! {
+    /// How many guards are on this thread's stack: only their panics are kept from the terminal.
+    static GUARDED: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
+/// Runs an entry. Nothing unwinds out of it, and a negative code always comes with a filled error.
+pub(super) fn guard(err: *mut RvError, entry: impl FnOnce() -> Result<i32>) -> i32 {
+    GUARDED.with(|depth| depth.set(depth.get() + 1));
+    let outcome = catch_unwind(AssertUnwindSafe(entry));
+    GUARDED.with(|depth| depth.set(depth.get() - 1));
+    let (code, error) = match outcome {
+        Ok(Ok(code)) => return code,
+        Ok(Err(error)) => (RV_ERR, error),
+        Err(payload) => {
+            let text = payload
+                .downcast_ref::<&str>()
+                .map(ToString::to_string)
+                .or_else(|| payload.downcast_ref::<String>().cloned())
+                .unwrap_or_else(|| "a panic without text".to_owned());
+            // The payload's own destructor may panic as well.
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+            let place = LAST_PANIC.with(|last| last.borrow_mut().take()).unwrap_or_else(|| "unknown place".to_owned());
+            (RV_PANIC, Error::internal(format!("panicked at {place}: {text}")))
+        }
+    };
+    // SAFETY: the caller of every entry passes an error struct to fill, or NULL.
+    unsafe { fill_error(err, &error) };
+    code
+}
+
+/// The number of a category in [`RvError::category`].
+#[must_use]
+pub const fn category_code(category: Category) -> u32 {
+    match category {
+        Category::Network => 1,
+        Category::Timeout => 2,
+        Category::Capacity => 3,
+        Category::Deadlock => 4,
+        Category::Auth => 5,
+        Category::Permanent => 6,
+        Category::Cancelled => 7,
+        Category::Internal => 8,
+        Category::NotFound => 9,
+        Category::Data => 10,
+        Category::Config => 11,
+        Category::Unsupported => 12,
+        Category::Conflict => 13,
+    }
+}
+
+/// # Safety
+/// `err` must be NULL or valid for writes of the size it states.
+unsafe fn fill_error(err: *mut RvError, error: &Error) {
+    // SAFETY: promised by the caller.
+    let Some(out) = (unsafe { err.as_mut() }) else { return };
+    if (out.struct_size as usize) < size_of::<RvError>() {
+        return;
+    }
+    let texts = Box::new((error.message().to_owned(), serde_json::to_string(error).unwrap_or_default()));
+    out.category = category_code(error.category());
+    // The texts live in the box until `release`, wherever the box pointer is moved.
+    out.message = RvStr::new(&texts.0);
+    out.detail_json = RvStr::new(&texts.1);
+    out.private_data = Box::into_raw(texts).cast();
+    out.release = Some(release_error);
+}
+
+extern "C" fn release_error(err: *mut RvError) {
+    // SAFETY: called once with the struct that `fill_error` filled.
+    unsafe {
+        drop(Box::from_raw((*err).private_data.cast::<(String, String)>()));
+        (*err).release = None;
+    }
+}
+
+/// # Safety
+/// `out` must be valid for writes of the size it states.
+pub(super) unsafe fn fill_text(out: *mut RvBuf, text: String) {
+    let text = Box::new(text);
+    // SAFETY: promised by the caller.
+    let out = unsafe { &mut *out };
+    out.text = RvStr::new(&text);
+    out.private_data = Box::into_raw(text).cast();
+    out.release = Some(release_text);
+}
+
+extern "C" fn release_text(buf: *mut RvBuf) {
+    // SAFETY: called once with the struct that `fill_text` filled.
+    unsafe {
+        drop(Box::from_raw((*buf).private_data.cast::<String>()));
+        (*buf).release = None;
+    }
+}

@@ -1,0 +1,132 @@
+//! The host's side of the log bridge: an event of a plug-in becomes an event of the host's own subscriber, with the
+//! plug-in's level, target, file, line and typed fields.
+
+#![expect(unsafe_code, reason = "reads the events of a plug-in")]
+
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use tracing::callsite::Identifier;
+use tracing::field::{FieldSet, Value};
+use tracing::level_filters::LevelFilter;
+use tracing::metadata::Kind;
+use tracing::subscriber::Interest;
+use tracing::{Callsite, Event, Level, Metadata};
+
+use super::{RvField, RvLog, RvStr};
+
+/// What the host remembers for one plug-in's logging.
+pub(super) struct PluginLog {
+    name: String,
+    /// By the plug-in's callsite number; bounded by the size of its code.
+    sites: Mutex<HashMap<u64, &'static Site>>,
+}
+
+impl PluginLog {
+    pub(super) fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), sites: Mutex::new(HashMap::new()) }
+    }
+}
+
+/// The most verbose level that anyone listens to, as [`RvHost::max_level`](super::RvHost::max_level).
+pub(super) fn max_level() -> u32 {
+    LevelFilter::current().into_level().map_or(0, super::log::level_code)
+}
+
+/// One place in a plug-in's code, as `tracing` wants to know it.
+struct Site {
+    metadata: OnceLock<Metadata<'static>>,
+}
+
+impl Callsite for Site {
+    fn set_interest(&self, _: Interest) {}
+
+    fn metadata(&self) -> &Metadata<'_> {
+        self.metadata.get().expect("set before the site is shared")
+    }
+}
+
+fn level(code: u32) -> Level {
+    match code {
+        1 => Level::ERROR,
+        2 => Level::WARN,
+        3 => Level::INFO,
+        4 => Level::DEBUG,
+        _ => Level::TRACE,
+    }
+}
+
+/// Filters see only level and target, so one site for each pair answers for all events of it.
+static PROBES: Mutex<Option<HashMap<(u32, String), &'static Site>>> = Mutex::new(None);
+
+pub(super) extern "C" fn log_enabled(_: *mut c_void, level_code: u32, target: RvStr) -> u32 {
+    // SAFETY: in-strings are readable for the call.
+    let target = unsafe { target.to_text() };
+    let mut probes = PROBES.lock().unwrap_or_else(PoisonError::into_inner);
+    let probe = probes
+        .get_or_insert_with(HashMap::new)
+        .entry((level_code, target))
+        .or_insert_with_key(|(code, target)| site("", target, *code, None, 0, Vec::new()));
+    u32::from(tracing::dispatcher::get_default(|dispatch| dispatch.enabled(probe.metadata())))
+}
+
+fn site(
+    plugin: &str,
+    target: &str,
+    level_code: u32,
+    file: Option<String>,
+    line: u32,
+    fields: Vec<String>,
+) -> &'static Site {
+    let leak = |text: String| -> &'static str { Box::leak(text.into_boxed_str()) };
+    let site: &'static Site = Box::leak(Box::new(Site { metadata: OnceLock::new() }));
+    let mut names: Vec<&'static str> = vec!["message"];
+    names.extend(fields.into_iter().map(leak));
+    let fields = FieldSet::new(Box::leak(names.into_boxed_slice()), Identifier(site));
+    let target = leak(if target.is_empty() { plugin.to_owned() } else { target.to_owned() });
+    let line = (line > 0).then_some(line);
+    let metadata =
+        Metadata::new("event of a plug-in", target, level(level_code), file.map(leak), line, None, fields, Kind::EVENT);
+    let _ = site.metadata.set(metadata);
+    tracing::callsite::register(site);
+    site
+}
+
+pub(super) extern "C" fn log(ctx: *mut c_void, event: *const RvLog) {
+    // SAFETY: `ctx` is the leaked `PluginLog` of this plug-in; the event and all it names are readable for the call.
+    let (plugin, event) = unsafe { (&*ctx.cast::<PluginLog>(), &*event) };
+    // SAFETY: as above.
+    let fields: &[RvField] = unsafe {
+        if event.fields.is_null() { &[] } else { std::slice::from_raw_parts(event.fields, event.n_fields as usize) }
+    };
+    // SAFETY: as above.
+    let text = |s: RvStr| unsafe { s.to_text() };
+    let site =
+        *plugin.sites.lock().unwrap_or_else(PoisonError::into_inner).entry(event.callsite).or_insert_with(|| {
+            let names = fields.iter().map(|f| text(f.key)).collect();
+            let file = Some(text(event.file)).filter(|f| !f.is_empty());
+            site(&plugin.name, &text(event.target), event.level, file, event.line, names)
+        });
+    let message = text(event.message);
+    let values: Vec<Option<Box<dyn Value>>> = fields
+        .iter()
+        .map(|f| -> Option<Box<dyn Value>> {
+            match f.kind {
+                1 => Some(Box::new(f.bits as i64)),
+                2 => Some(Box::new(f.bits)),
+                3 => Some(Box::new(f64::from_bits(f.bits))),
+                4 => Some(Box::new(f.bits != 0)),
+                5 => Some(Box::new(text(f.text))),
+                _ => None,
+            }
+        })
+        .collect();
+    let metadata = site.metadata.get().expect("set before the site is shared");
+    let message: &dyn Value = &message.as_str();
+    let mut all: Vec<Option<&dyn Value>> = vec![Some(message)];
+    all.extend(values.iter().map(|v| v.as_deref()));
+    // A plug-in that shares one callsite number among events of different shape loses fields, not the event.
+    all.resize(metadata.fields().len(), None);
+    Event::dispatch(metadata, &metadata.fields().value_set_all(&all));
+}
