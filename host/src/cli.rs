@@ -1,0 +1,160 @@
+//! The command line. Its help is the manual.
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::state::FILE_NAME;
+
+/// Export data from databases to files, gently and without loss.
+///
+/// A run reads what `rivet.yaml` names, writes Parquet or CSV files, and records what it did in a state file beside the
+/// configuration. Connectors are plug-ins: `rivet plugin list` shows those that are found.
+#[derive(Debug, Parser)]
+#[command(name = "rivet", version, arg_required_else_help = true, after_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    /// Look for plug-ins in this directory first; may be given several times.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub plugin_dir: Vec<PathBuf>,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  an export failed; the others were attempted
+  2  the command line or the configuration is wrong; nothing was touched
+  3  a data gate refused the result; nothing was published
+  4  another run holds the lock of the export
+  130, 143  stopped by SIGINT, SIGTERM
+
+Environment:
+  RUST_LOG           what is logged to standard error: error, warn (default), info, debug
+  RIVET_PLUGIN_PATH  directories of plug-ins, separated by colons
+  RIVET_STATE        the state file, as --state
+  NO_COLOR           no colours";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the exports of a configuration
+    ///
+    /// Every export is attempted, also after one failed. A run that was interrupted is redone under the same file
+    /// names by the next one. A summary of each export goes to standard output, or to standard error when an export
+    /// writes to standard output.
+    Run(RunArgs),
+    /// Show or reset what is remembered between runs
+    #[command(subcommand)]
+    State(StateCommand),
+    /// Show the history of runs, newest first
+    Metrics(HistoryArgs<20>),
+    /// Show plug-ins
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+    /// Print a completion script for a shell
+    ///
+    /// For example: rivet completions bash > ~/.local/share/bash-completion/completions/rivet
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+/// Which configuration, and where its state is.
+#[derive(Args, Debug)]
+pub struct ConfigArgs {
+    /// The configuration file.
+    #[arg(short, long, value_name = "PATH")]
+    pub config: PathBuf,
+    /// The state file [default: .rivet_state.db beside the configuration].
+    #[arg(long, value_name = "PATH")]
+    pub state: Option<PathBuf>,
+}
+
+impl ConfigArgs {
+    /// The state file of this configuration. A configuration that is read from a pipe has its state in the working
+    /// directory.
+    pub fn state_file(&self) -> PathBuf {
+        let given = self.state.clone().or_else(|| crate::environment("RIVET_STATE").map(PathBuf::from));
+        given.unwrap_or_else(|| crate::config::directory(&self.config).join(FILE_NAME))
+    }
+}
+
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Run only this export.
+    #[arg(short, long, value_name = "NAME")]
+    pub export: Option<String>,
+    /// Read every finished file back and compare its rows before it becomes visible.
+    #[arg(long)]
+    pub validate: bool,
+    /// Set a parameter: `${KEY}` in the configuration becomes VALUE. Wins over the environment.
+    #[arg(short, long = "param", value_name = "KEY=VALUE")]
+    pub params: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum StateCommand {
+    /// Show the cursor of every export
+    Show {
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Show the files that runs made, newest first
+    Files(HistoryArgs<50>),
+    /// Forget the cursor of an export, so that its next run begins from scratch
+    ///
+    /// Files, history and schema stay.
+    Reset {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// The export.
+        #[arg(short, long, value_name = "NAME")]
+        export: String,
+    },
+}
+
+/// Which part of the history.
+#[derive(Args, Debug)]
+pub struct HistoryArgs<const LAST: usize> {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Only this export.
+    #[arg(short, long, value_name = "NAME")]
+    pub export: Option<String>,
+    /// How many entries.
+    #[arg(short, long, value_name = "N", default_value_t = LAST)]
+    pub last: usize,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PluginCommand {
+    /// Show every plug-in found, in the order of the search, and why others are refused
+    List {
+        /// Also search the `plugins:` of this configuration.
+        #[arg(short, long, value_name = "PATH")]
+        config: Option<PathBuf>,
+    },
+}
+
+/// Reads the command line; ends the process on a mistake in it (exit 2) and after help or version (exit 0).
+pub fn parse() -> Cli {
+    Cli::parse()
+}
+
+/// The command line's description, for completions.
+pub fn description() -> clap::Command {
+    Cli::command()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::description().debug_assert();
+    }
+}

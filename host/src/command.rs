@@ -1,0 +1,44 @@
+//! One file a verb: what each command does with its arguments.
+
+mod plugin;
+mod run;
+mod state;
+
+use std::io::{ErrorKind, Write as _};
+
+use rivet_plugin_api::abi::RvPlugin;
+
+use crate::cli::{Cli, Command};
+use crate::error::{Error, Result, exit};
+use crate::plugin::{Catalog, SearchPath};
+use crate::{cli, environment, secret};
+
+/// Runs the command and answers the process's exit code.
+pub fn run(arguments: &Cli, linked: &[&'static RvPlugin]) -> Result<u8> {
+    let catalog = |config: &[std::path::PathBuf]| -> Result<Catalog> {
+        let search = SearchPath::new(&arguments.plugin_dir, &environment, config);
+        Catalog::new(linked, search).map_err(Error::Usage)
+    };
+    match &arguments.command {
+        Command::Run(args) => run::run(args, catalog),
+        Command::State(command) => state::state(command),
+        Command::Metrics(args) => state::metrics(args),
+        Command::Plugin(cli::PluginCommand::List { config }) => plugin::list(config.as_deref(), catalog),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut cli::description(), "rivet", &mut script);
+            print(&String::from_utf8_lossy(&script))
+        }
+    }
+}
+
+/// Prints a report. A reader that has seen enough closes the pipe, which is no failure.
+fn print(text: &str) -> Result<u8> {
+    let mut out = std::io::stdout();
+    match out.write_all(secret::redact(text).as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::Run(rivet_plugin_api::Error::from(e).context("could not write to standard output")))
+        }
+        _ => Ok(exit::OK),
+    }
+}

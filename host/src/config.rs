@@ -1,0 +1,185 @@
+//! The configuration file: YAML in, typed and checked values out, every problem with its place in the file.
+//!
+//! The host knows no connector. What `source` and `destination` may hold beyond `type` is the connector's to say, so it
+//! is checked later, by [`Connector::resolve`], against the schema the connector announces.
+
+mod node;
+mod diagnostic;
+mod mask;
+mod suggest;
+mod file;
+mod yaml;
+mod expand;
+mod section;
+mod tuning;
+mod connector;
+mod schema;
+mod resolve;
+mod value;
+mod size;
+mod export;
+mod notifications;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rivet_plugin_api::Error;
+
+pub use connector::Connector;
+pub use diagnostic::{ConfigError, Diagnostic};
+pub use expand::parse_param;
+pub use export::{Export, MetaColumns, Mode, OnSchemaChange, Quality, Query};
+pub use file::directory;
+pub use node::Span;
+pub use notifications::{Notifications, Occasion, Slack};
+pub use resolve::Resolved;
+pub use tuning::{Profile, Tuning, TuningSection};
+
+use connector::Origin;
+use diagnostic::{Problems, SourceText};
+use expand::Variables;
+use section::Section;
+
+/// A configuration that has been read and checked, but for the options of its connectors.
+#[derive(Debug)]
+pub struct Config {
+    /// The file's name for messages, as the user gave it.
+    pub file: PathBuf,
+    /// Where the state file and relative `query_file`s are: beside the configuration, or the working directory when
+    /// the configuration came through a pipe.
+    pub dir: PathBuf,
+    /// What to read from.
+    pub source: Connector,
+    /// The `tuning` of the source, which holds for every export that does not say otherwise.
+    pub tuning: TuningSection,
+    /// What to export, in the order of the file. Names are unique.
+    pub exports: Vec<Export>,
+    /// Whom to tell.
+    pub notifications: Option<Notifications>,
+    /// Run the exports on threads of one process.
+    pub parallel_exports: bool,
+    /// Run each export in a process of its own; wins over `parallel_exports`.
+    pub parallel_export_processes: bool,
+    /// Where to look for connectors, made relative to [`Self::dir`].
+    pub plugins: Vec<PathBuf>,
+    /// What is doubtful but no error, one sentence each, in the order of the file.
+    pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// The export of that name. The error suggests the nearest name.
+    pub fn export(&self, name: &str) -> Result<&Export, Error> {
+        self.exports.iter().find(|e| e.name == name).ok_or_else(|| {
+            let error = Error::config(format!("export \"{}\" not found in config", node::shorten(name)));
+            error.hint(suggest::did_you_mean(name, self.exports.iter().map(|e| e.name.as_str()), "its exports are"))
+        })
+    }
+}
+
+/// Reads and checks a configuration file. `params` are the `--param`s, of which the last of a name wins; `env` looks up
+/// environment variables.
+pub fn load(
+    path: &Path,
+    params: &[(String, String)],
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, ConfigError> {
+    let name = path.display().to_string();
+    let fail = |diagnostic| ConfigError::new(&Arc::new(SourceText::new(name.clone(), "")), vec![diagnostic]);
+    let bytes = file::read(path, "the configuration").map_err(fail)?;
+    let text = file::decode(&bytes, "the configuration").map_err(fail)?;
+    parse(text, path, params, env)
+}
+
+/// As [`load`], for a text that has been read from `path`.
+fn parse(
+    text: &str,
+    path: &Path,
+    params: &[(String, String)],
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, ConfigError> {
+    let source = Arc::new(SourceText::new(path.display().to_string(), text));
+    let problems = Problems::default();
+    let mut root = match yaml::parse(text, &problems) {
+        Ok(root) => root,
+        Err(fatal) => {
+            problems.push(fatal);
+            return Err(problems.into_error(&source));
+        }
+    };
+    let variables = Variables { params, env };
+    expand::expand_tree(&mut root, &source, variables, &problems);
+    let origin = Arc::new(Origin { text: Arc::clone(&source), params: params.to_vec() });
+    let reader = Reader { path, dir: file::directory(path), variables, origin, problems: &problems };
+    let config = reader.root(&root);
+    match (problems.finish(&source)?, config) {
+        (warnings, Some(config)) => Ok(Config { warnings, ..config }),
+        // Only reached when a getter answers nothing without saying why.
+        (_, None) => Err(ConfigError::new(&source, vec![Diagnostic::new("the configuration is incomplete")])),
+    }
+}
+
+/// What the readers of the maps share.
+struct Reader<'a> {
+    path: &'a Path,
+    dir: PathBuf,
+    variables: Variables<'a>,
+    origin: Arc<Origin>,
+    problems: &'a Problems,
+}
+
+const ROOT_KEYS: [&str; 6] =
+    ["source", "exports", "notifications", "parallel_exports", "parallel_export_processes", "plugins"];
+
+/// Where keys belong that stand in the wrong map.
+fn home(key: &str) -> Option<&'static str> {
+    let homes: [(&str, &[&str]); 6] = [
+        ("under `source.tuning`", &tuning::KEYS),
+        ("in an entry of `exports`", &export::KEYS),
+        ("under `exports[].quality`", &export::QUALITY_KEYS),
+        ("under `exports[].meta_columns`", &export::META_KEYS),
+        ("at the top level", &ROOT_KEYS),
+        ("under `notifications.slack`", &notifications::SLACK_KEYS),
+    ];
+    homes.iter().find(|(_, keys)| keys.contains(&key)).map(|(home, _)| *home)
+}
+
+impl Reader<'_> {
+    fn root(&self, node: &node::Node) -> Option<Config> {
+        let root = Section::open("the configuration", Span { line: 1, column: 1, length: 1 }, node, self.problems)?;
+        root.only(&ROOT_KEYS, &[], home);
+        let source = self.source(&root);
+        let exports = self.exports(&root, source.as_ref().map(|(_, shared)| shared));
+        let notifications = root.section("notifications", "`notifications`");
+        let config = Config {
+            file: self.path.to_path_buf(),
+            dir: self.dir.clone(),
+            notifications: notifications.map(|n| self.notifications(&n)),
+            parallel_exports: root.boolean("parallel_exports").unwrap_or(false),
+            parallel_export_processes: root.boolean("parallel_export_processes").unwrap_or(false),
+            plugins: root.texts("plugins").unwrap_or_default().iter().map(|p| self.dir.join(p)).collect(),
+            warnings: Vec::new(),
+            tuning: source.as_ref().map(|(_, shared)| shared.tuning.clone()).unwrap_or_default(),
+            exports: exports?,
+            source: source?.0,
+        };
+        Some(config)
+    }
+
+    /// The source, and what its exports inherit.
+    fn source(&self, root: &Section<'_>) -> Option<(Connector, export::Shared)> {
+        let hint = "say what to read from, for example `source: { type: …, url_env: DATABASE_URL }`";
+        let entry = root.required("source", hint)?;
+        let source = Section::open("`source`", entry.key_span, &entry.value, self.problems)?;
+        tuning::misplaced(&source, "`source`", "source.tuning");
+        let shared = export::Shared {
+            tuning: TuningSection::of(&source, "`source.tuning`"),
+            types: source.text_map("types"),
+            columns: source.text_map("columns"),
+        };
+        let own = ["type", "tuning", "types", "columns"];
+        Some((self.connector(&source, &[&own, tuning::KEYS.as_slice()].concat())?, shared))
+    }
+}

@@ -1,0 +1,182 @@
+//! Reads the keys that describe one export: mode, format, quality and the rest.
+
+use std::collections::BTreeMap;
+
+use rivet_plugin_api::{Compression, FormatKind, Mapping, TimeEncoding};
+
+use super::{META_KEYS, MetaColumns, Mode, QUALITY_KEYS, Quality, Shared};
+use crate::config::node::{Core, Node, Value};
+use crate::config::section::Section;
+use crate::config::{home, size};
+
+/// About a century.
+const MAX_DAYS: i128 = 36_500;
+pub(super) const MAX_PARALLEL: i128 = 1024;
+
+/// The keys that mean something in one mode only.
+const MODE_KEYS: [(&str, &[&str]); 3] = [
+    ("incremental", &["cursor_column"]),
+    ("chunked", &["chunk_column", "chunk_size", "chunk_dense", "chunk_checkpoint", "chunk_max_attempts"]),
+    ("time_window", &["time_column", "time_column_type", "days_window"]),
+];
+
+pub(super) fn mode(section: &Section<'_>) -> Option<Mode> {
+    let names = ["full", "incremental", "chunked", "time_window"].map(|n| (n, n));
+    let name = if section.has("mode") { section.choice("mode", &names) } else { Some("full") };
+    // Typed reading reports wrong values whatever the mode is.
+    let text = |key| section.text(key).map(str::to_owned);
+    let (cursor, chunk, time) = (text("cursor_column"), text("chunk_column"), text("time_column"));
+    let size = section.integer("chunk_size", 1..=i128::from(i64::MAX)).unwrap_or(100_000);
+    let dense = section.boolean("chunk_dense").unwrap_or(false);
+    let checkpoint = section.boolean("chunk_checkpoint").unwrap_or(false);
+    let max_attempts = section.integer("chunk_max_attempts", 1..=1000);
+    let encodings = [("timestamp", TimeEncoding::Timestamp), ("unix", TimeEncoding::Unix)];
+    let encoding = section.choice("time_column_type", &encodings).unwrap_or_default();
+    let days = section.integer("days_window", 1..=MAX_DAYS);
+    let name = name?;
+    if dense && name != "chunked" {
+        let message = format!("`chunk_dense` in {} needs mode \"chunked\", not \"{name}\"", section.label);
+        section.problem(section.place("chunk_dense"), message, "set `mode: chunked` or remove `chunk_dense`");
+    }
+    warn_unused(section, name);
+    let needs = |key: &str| {
+        if !section.has(key) {
+            let message = format!("{} has no `{key}`, which mode \"{name}\" needs", section.label);
+            section.problem(section.place("mode"), message, format!("add `{key}`"));
+        }
+    };
+    match name {
+        "incremental" => {
+            needs("cursor_column");
+            Some(Mode::Incremental { cursor_column: cursor? })
+        }
+        "chunked" => {
+            needs("chunk_column");
+            Some(Mode::Chunked { column: chunk?, size, dense, checkpoint, max_attempts })
+        }
+        "time_window" => {
+            needs("time_column");
+            needs("days_window");
+            Some(Mode::TimeWindow { column: time?, encoding, days: days? })
+        }
+        _ => Some(Mode::Full),
+    }
+}
+
+/// The predecessor ignored keys of other modes in silence: its files must still load.
+fn warn_unused(section: &Section<'_>, mode: &str) {
+    for (owner, keys) in MODE_KEYS.iter().filter(|(owner, _)| *owner != mode) {
+        for entry in keys.iter().filter_map(|key| section.get(key)) {
+            let message = format!("`{}` in {} is ignored: it belongs to mode \"{owner}\"", entry.key, section.label);
+            section.problems.warn(entry.key_span, message);
+        }
+    }
+    if matches!(mode, "incremental" | "time_window")
+        && section.integer("parallel", 2..=MAX_PARALLEL).is_some_and(|n: usize| n > 1)
+    {
+        let message = format!("`parallel` in {} is ignored in mode \"{mode}\"", section.label);
+        section.problems.warn(section.place("parallel"), message);
+    }
+}
+
+pub(super) fn file_format(section: &Section<'_>) -> Option<FormatKind> {
+    section.required("format", "write `format: parquet`, `format: csv` or `format: arrow`")?;
+    let kinds = [FormatKind::Parquet, FormatKind::Csv, FormatKind::Arrow].map(|k| (k.extension(), k));
+    section.choice("format", &kinds)
+}
+
+pub(super) fn compression(section: &Section<'_>) -> (Compression, Option<u32>) {
+    use Compression::{Gzip, Lz4, None as Uncompressed, Snappy, Zstd};
+    let codecs = [Zstd, Snappy, Gzip, Lz4, Uncompressed].map(|c| (c.as_str(), c));
+    let given = section.choice("compression", &codecs);
+    let codec = given.unwrap_or_default();
+    let is_known = given.is_some() || !section.has("compression");
+    let Some(level) = section.integer::<u32>("compression_level", 0..=1000) else { return (codec, None) };
+    let levels = match codec {
+        Zstd => Some(1..=22),
+        Gzip => Some(0..=10),
+        _ => None,
+    };
+    let name = codec.as_str();
+    let at = section.place("compression_level");
+    match levels {
+        Some(levels) if is_known && !levels.contains(&level) => {
+            let message =
+                format!("`compression_level` in {} is {level}, which \"{name}\" does not have", section.label);
+            section.problem(at, message, format!("use {} to {}", levels.start(), levels.end()));
+        }
+        None if is_known => {
+            let message = format!("`compression_level` in {} is {level}, but \"{name}\" has no levels", section.label);
+            section.problem(at, message, "remove it");
+        }
+        _ => {}
+    }
+    (codec, Some(level))
+}
+
+/// The limit in bytes. `0` means no limit, as does an absent key.
+pub(super) fn max_file_size(section: &Section<'_>) -> Option<u64> {
+    let node = &section.get("max_file_size")?.value;
+    let bytes = match &node.value {
+        Value::Scalar(scalar) => size::parse(&scalar.text),
+        _ => None,
+    };
+    if bytes.is_none() {
+        let hint = "write a number and B, KB, MB or GB, for example \"512MB\"; one KB is 1024 bytes";
+        section.wrong("max_file_size", node, "a size", Some(hint.to_owned()));
+    }
+    bytes.filter(|bytes| *bytes > 0)
+}
+
+pub(super) fn meta_columns(section: &Section<'_>) -> MetaColumns {
+    let Some(meta) = section.section("meta_columns", format!("`meta_columns` of {}", section.label)) else {
+        return MetaColumns::default();
+    };
+    meta.only(&META_KEYS, &[], home);
+    let flag = |key| meta.boolean(key).unwrap_or(false);
+    MetaColumns { exported_at: flag("exported_at"), row_hash: flag("row_hash"), run_id: flag("run_id") }
+}
+
+pub(super) fn quality(section: &Section<'_>) -> Option<Quality> {
+    let quality = section.section("quality", format!("`quality` of {}", section.label))?;
+    quality.only(&QUALITY_KEYS, &[], home);
+    let count = |key| quality.integer::<u64>(key, 0..=i128::from(i64::MAX));
+    let (least, most) = (count("row_count_min"), count("row_count_max"));
+    if let (Some(least), Some(most)) = (least, most)
+        && least > most
+    {
+        let message = format!("`row_count_min` {least} is above `row_count_max` {most} in {}", quality.label);
+        quality.problem(quality.place("row_count_min"), message, "no number of rows can satisfy both");
+    }
+    let null_ratio_max = quality.map("null_ratio_max", |node| ratio(&quality, node));
+    let unique_columns = quality.texts("unique_columns").unwrap_or_default();
+    Some(Quality { row_count_min: least, row_count_max: most, null_ratio_max, unique_columns })
+}
+
+fn ratio(quality: &Section<'_>, node: &Node) -> Option<f64> {
+    let number = match &node.value {
+        Value::Scalar(scalar) => match scalar.core() {
+            Core::Int(value) => Some(value as f64),
+            Core::Float(value) => Some(value),
+            _ => None,
+        },
+        _ => None,
+    };
+    let ratio = number.filter(|n| (0.0..=1.0).contains(n));
+    if ratio.is_none() {
+        let hint = "write the share of rows that may be NULL, for example 0.1 for 10 %";
+        quality.wrong("null_ratio_max", node, "a number from 0 to 1", Some(hint.to_owned()));
+    }
+    ratio
+}
+
+pub(super) fn mapping(section: &Section<'_>, shared: &Shared) -> Mapping {
+    let over = |mut base: BTreeMap<String, String>, own| {
+        base.extend::<BTreeMap<_, _>>(own);
+        base
+    };
+    Mapping {
+        types: over(shared.types.clone(), section.text_map("types")),
+        columns: over(shared.columns.clone(), section.text_map("columns")),
+    }
+}

@@ -1,0 +1,140 @@
+//! Reads `exports` and the keys of one export that concern more than the export itself: name, query, destination.
+
+use std::collections::HashMap;
+
+use super::fields;
+use super::{Export, KEYS, OnSchemaChange, Query, Shared};
+use crate::config::TuningSection;
+use crate::config::expand::{Missing, expand_at};
+use crate::config::node::{Node, Span, shorten};
+use crate::config::section::Section;
+use crate::config::tuning::{self, KEEP_ONE, exclusive};
+use crate::config::{Connector, Reader, file, home};
+
+impl Reader<'_> {
+    /// All exports, or nothing when one of them is wrong.
+    pub(in crate::config) fn exports(&self, root: &Section<'_>, shared: Option<&Shared>) -> Option<Vec<Export>> {
+        root.required("exports", "list what to export under `exports:`; an empty list is `exports: []`")?;
+        let nodes = root.list("exports", Some)?;
+        let unknown = Shared::default();
+        let shared = shared.unwrap_or(&unknown);
+        let mut names = HashMap::new();
+        let exports: Vec<_> =
+            nodes.iter().enumerate().map(|(i, node)| self.export(i, node, shared, &mut names)).collect();
+        exports.into_iter().collect()
+    }
+
+    fn export(&self, index: usize, node: &Node, shared: &Shared, names: &mut HashMap<String, usize>) -> Option<Export> {
+        let mut section = Section::open(format!("`exports[{index}]`"), node.span, node, self.problems)?;
+        let name = export_name(&section, names);
+        if let Some(name) = &name {
+            section.label = format!("export \"{name}\"");
+        }
+        let place = format!("{} (exports[{index}])", section.label);
+        tuning::misplaced(&section, &place, "exports[].tuning");
+        section.only(&KEYS, &tuning::KEYS, home);
+        let tuning = TuningSection::of(&section, &format!("`tuning` of {}", section.label));
+        if !tuning.is_contradictory()
+            && !shared.tuning.is_contradictory()
+            && tuning.over(&shared.tuning).is_contradictory()
+        {
+            let label = format!("{} together with `source.tuning`", section.label);
+            section.problem(section.place("tuning"), exclusive(&label), KEEP_ONE);
+        }
+        // Everything is read before anything is missed, so that all problems are shown at once.
+        let (query, mode, format) = (self.query(&section), fields::mode(&section), fields::file_format(&section));
+        let (compression, compression_level) = fields::compression(&section);
+        let (max_file_size, quality) = (fields::max_file_size(&section), fields::quality(&section));
+        let meta_columns = fields::meta_columns(&section);
+        let skip_empty = section.boolean("skip_empty").unwrap_or(false);
+        let parallel = section.integer("parallel", 1..=fields::MAX_PARALLEL).unwrap_or(1);
+        let changes = [("warn", OnSchemaChange::Warn), ("fail", OnSchemaChange::Fail)];
+        let on_schema_change = section.choice("on_schema_change", &changes).unwrap_or_default();
+        let mapping = fields::mapping(&section, shared);
+        let destination = self.destination(&section);
+        Some(Export {
+            name: name?,
+            at: node.span,
+            query: query?,
+            mode: mode?,
+            parallel,
+            format: format?,
+            compression,
+            compression_level,
+            skip_empty,
+            max_file_size,
+            meta_columns,
+            quality,
+            destination: destination?,
+            tuning,
+            mapping,
+            on_schema_change,
+        })
+    }
+
+    fn destination(&self, section: &Section<'_>) -> Option<Connector> {
+        let entry =
+            section.required("destination", "say where the files go, for example `destination: { type: … }`")?;
+        let label = format!("the destination of {}", section.label);
+        let destination = Section::open(label, entry.key_span, &entry.value, self.problems)?;
+        self.connector(&destination, &["type"])
+    }
+
+    fn query(&self, section: &Section<'_>) -> Option<Query> {
+        let label = &section.label;
+        match (section.get("query"), section.get("query_file")) {
+            (Some(_), None) => Some(Query { text: section.text("query")?.to_owned(), file: None }),
+            (None, Some(entry)) => self.query_file(section, section.text("query_file")?, entry.value.span),
+            (Some(_), Some(both)) => {
+                let message = format!("`query` and `query_file` exclude each other in {label}");
+                section.problem(both.key_span, message, KEEP_ONE);
+                None
+            }
+            (None, None) => {
+                let message = format!("{label} has no query");
+                section.problem(section.place("query"), message, "give exactly one of `query` and `query_file`");
+                None
+            }
+        }
+    }
+
+    fn query_file(&self, section: &Section<'_>, path: &str, at: Span) -> Option<Query> {
+        let path = self.dir.join(path);
+        let what = format!("the query of {}, file", section.label);
+        let read = file::read(&path, &what).and_then(|bytes| {
+            let text = file::decode(&bytes, &format!("query file \"{}\"", path.display()));
+            text.map(str::to_owned)
+        });
+        let text = match read {
+            Ok(text) => expand_at(&text, Missing::Refused, false, |_| at, self.variables, self.problems).text,
+            Err(problem) => {
+                // The place inside the query file is not one of the configuration's.
+                self.problems.push(problem.at(at).hint("the path is relative to the configuration's directory"));
+                return None;
+            }
+        };
+        if text.trim().is_empty() {
+            let message = format!("query file \"{}\" of {} is empty", path.display(), section.label);
+            section.problem(at, message, "write one SELECT statement into it");
+            return None;
+        }
+        Some(Query { text, file: Some(path) })
+    }
+}
+
+fn export_name(section: &Section<'_>, names: &mut HashMap<String, usize>) -> Option<String> {
+    let entry = section.required("name", "every export needs a unique name: its state is kept under it")?;
+    let name = section.text("name")?;
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    let at = entry.value.span;
+    if name.len() > 100 || !name.chars().all(allowed) || matches!(name, "." | "..") {
+        let hint = "use 1 to 100 letters, digits, \"_\", \".\" and \"-\": the name is part of file names";
+        section.problem(at, format!("\"{}\" cannot be the name of an export", shorten(name)), hint);
+        return None;
+    }
+    if let Some(line) = names.insert(name.to_owned(), at.line) {
+        let hint = format!("line {line} has it too: two exports of one name would share their state");
+        section.problem(at, format!("two exports are named \"{name}\""), hint);
+    }
+    Some(name.to_owned())
+}

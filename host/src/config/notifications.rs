@@ -1,0 +1,75 @@
+//! `notifications`: whom to tell about a run, and when.
+
+use rivet_plugin_api::SecretString;
+
+use super::section::Section;
+use super::{Reader, home};
+
+/// Whom to tell.
+#[derive(Debug)]
+pub struct Notifications {
+    /// A Slack channel.
+    pub slack: Option<Slack>,
+}
+
+/// A Slack channel, reached by an incoming webhook.
+#[derive(Debug)]
+pub struct Slack {
+    /// The webhook's URL, a secret; `None` when its environment variable is not set, which a warning says.
+    pub webhook: Option<SecretString>,
+    /// What to tell; nothing when empty.
+    pub on: Vec<Occasion>,
+}
+
+/// What happened to an export.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Occasion {
+    /// It failed.
+    Failure,
+    /// Its columns changed.
+    SchemaChange,
+    /// It ended, but not as it should have.
+    Degraded,
+}
+
+pub(super) const SLACK_KEYS: [&str; 3] = ["webhook_url", "webhook_url_env", "on"];
+
+impl Reader<'_> {
+    pub(super) fn notifications(&self, section: &Section<'_>) -> Notifications {
+        section.only(&["slack"], &[], home);
+        let Some(slack) = section.section("slack", "`notifications.slack`") else {
+            return Notifications { slack: None };
+        };
+        slack.only(&SLACK_KEYS, &[], home);
+        let occasions = [
+            ("failure", Occasion::Failure),
+            ("schema_change", Occasion::SchemaChange),
+            ("degraded", Occasion::Degraded),
+        ];
+        let on = slack.list("on", |node| slack.choice_of("on", node, &occasions)).unwrap_or_default();
+        Notifications { slack: Some(Slack { webhook: self.webhook(&slack), on }) }
+    }
+
+    fn webhook(&self, slack: &Section<'_>) -> Option<SecretString> {
+        if slack.has("webhook_url") {
+            if slack.has("webhook_url_env") {
+                let message = "`webhook_url_env` is ignored: `webhook_url` is set too";
+                slack.problems.warn(slack.place("webhook_url_env"), message);
+            }
+            return slack.text("webhook_url").map(SecretString::new);
+        }
+        if !slack.has("webhook_url_env") {
+            let message = "`notifications.slack` has no webhook";
+            slack.problem(slack.at, message, "set `webhook_url_env` to the variable that holds its URL");
+            return None;
+        }
+        let variable = slack.text("webhook_url_env")?;
+        let url = (self.variables.env)(variable).filter(|url| !url.is_empty());
+        if url.is_none() {
+            // A missing channel must not keep data from being exported.
+            let message = format!("environment variable \"{variable}\" is not set: Slack is not notified");
+            slack.problems.warn(slack.place("webhook_url_env"), message);
+        }
+        url.map(SecretString::new)
+    }
+}

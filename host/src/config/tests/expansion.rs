@@ -1,0 +1,84 @@
+//! `${NAME}`: what is replaced, by what, and that it happens once.
+
+use super::super::expand::{Variables, expand};
+use super::super::parse_param;
+use super::{env, load, load_with, with_export};
+
+#[test]
+fn placeholders() {
+    let params = [("P".to_owned(), "1".to_owned()), ("P".to_owned(), "last".to_owned())];
+    let variables = Variables { params: &params, env: &env };
+    for (text, expected) in [
+        ("${NUMBER}", "5000"),
+        ("a${NUMBER}b${P}c", "a5000blastc"),
+        ("${NESTED}", "${NUMBER}"),
+        ("${NO:-x y}", "x y"),
+        ("${NO:-}", ""),
+        ("${EMPTY}", ""),
+        ("${EMPTY:-x}", "x"),
+        ("${NO:-${NUMBER}}", "${NUMBER}"),
+        ("$${NUMBER}", "${NUMBER}"),
+        ("$$${NUMBER}", "$${NUMBER}"),
+        ("$5 $ {x} $", "$5 $ {x} $"),
+        ("${NUMBER} ${open", "5000 ${open"),
+        ("é${P}é", "élasté"),
+        ("", ""),
+    ] {
+        assert_eq!(expand(text, variables).text, expected, "{text}");
+    }
+    assert_eq!(expand("${A}${B}", variables).missing, ["A", "B"]);
+    assert_eq!(expand("${a b}${}", variables).malformed, ["a b", ""]);
+}
+
+#[test]
+fn parameters_win_over_the_environment() {
+    let yaml = with_export("cursor_column: ${NUMBER}\nmode: incremental");
+    let mode = &load_with(&yaml, &[("NUMBER", "id")]).unwrap().exports[0].mode;
+    assert_eq!(*mode, super::super::Mode::Incremental { cursor_column: "id".to_owned() });
+}
+
+#[test]
+fn expanded_scalars_are_typed_by_their_value() {
+    let yaml = with_export("tuning: { batch_size: ${NUMBER}, throttle_ms: ${EMPTY} }\ncolumns: { n: ${NUMBER} }");
+    let export = load(&yaml).unwrap().exports.remove(0);
+    assert_eq!(export.tuning.batch_size, Some(5000));
+    assert_eq!(export.tuning.throttle_ms, None);
+    assert_eq!(export.mapping.columns["n"], "5000");
+    // Quotes make text of it.
+    assert!(load(&with_export("parallel: \"${NUMBER}\"")).is_err());
+}
+
+#[test]
+fn values_cannot_inject_yaml() {
+    let yaml = with_export("cursor_column: ${YAML}\nmode: incremental\nquality: { unique_columns: [\"${LIST}\"] }");
+    let export = load(&yaml).unwrap().exports.remove(0);
+    let cursor_column = "x\"\n  injected: true\n".to_owned();
+    assert_eq!(export.mode, super::super::Mode::Incremental { cursor_column });
+    assert_eq!(export.quality.unwrap().unique_columns, ["[a, b]"]);
+}
+
+#[test]
+fn keys_are_never_expanded() {
+    let export = load(&with_export("columns: { \"${NUMBER}\": text }")).unwrap().exports.remove(0);
+    assert_eq!(export.mapping.columns["${NUMBER}"], "text");
+}
+
+#[test]
+fn query_files_are_expanded_once() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("q.sql"), "\u{feff}SELECT ${NESTED} -- $${x}\n").unwrap();
+    let yaml = with_export("").replace("query: SELECT 1", "query_file: q.sql");
+    let config = super::super::parse(&yaml, &dir.path().join("rivet.yaml"), &[], &env).unwrap();
+    assert_eq!(config.exports[0].query.text, "SELECT ${NUMBER} -- ${x}\n");
+    assert_eq!(config.exports[0].query.file.as_deref(), Some(dir.path().join("q.sql").as_path()));
+}
+
+#[test]
+fn parameters() {
+    let param = |text| parse_param(text).map_err(|e| e.message().to_owned());
+    assert_eq!(param("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
+    assert_eq!(param("A.b-1="), Ok(("A.b-1".to_owned(), String::new())));
+    assert_eq!(param("a"), Err("parameter \"a\" has no \"=\"".to_owned()));
+    assert_eq!(param("=x"), Err("\"\" is not a parameter name".to_owned()));
+    assert_eq!(param("a b=x"), Err("\"a b\" is not a parameter name".to_owned()));
+}

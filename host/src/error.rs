@@ -1,0 +1,107 @@
+//! What ends a command: one type, what it prints, and its exit code.
+
+use std::fmt;
+
+use crate::config::ConfigError;
+use crate::state::{StateError, StateErrorKind};
+
+/// Exit codes. Documented in `docs/src/reference/exit-codes.md`.
+pub mod exit {
+    /// Everything that was asked for is done.
+    pub const OK: u8 = 0;
+    /// An export failed; the others were attempted.
+    pub const FAILED: u8 = 1;
+    /// The command line or the configuration is wrong; nothing was touched.
+    pub const USAGE: u8 = 2;
+    /// A data gate refused the result; nothing was published.
+    pub const REFUSED: u8 = 3;
+    /// Another run holds the lock of the export.
+    pub const LOCKED: u8 = 4;
+}
+
+/// Why a command or an export failed.
+#[derive(Debug)]
+pub enum Error {
+    /// The configuration: shown with file, line and caret. The user corrects it.
+    Config(ConfigError),
+    /// The command line, or a connector that cannot be found or opened as configured.
+    Usage(rivet_plugin_api::Error),
+    /// A connector or the pipeline.
+    Run(rivet_plugin_api::Error),
+    /// The state file.
+    State(StateError),
+    /// A data gate refused the result; nothing was published and nothing moved.
+    Refused(rivet_plugin_api::Error),
+    /// A signal ended the run.
+    Stopped(i32),
+}
+
+/// The result of a command's steps.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// The process's exit code when this error ends it.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::Usage(_) => exit::USAGE,
+            Self::State(e) if matches!(e.kind(), StateErrorKind::Locked(_)) => exit::LOCKED,
+            Self::Run(_) | Self::State(_) => exit::FAILED,
+            Self::Refused(_) => exit::REFUSED,
+            Self::Stopped(signal) => 128 + u8::try_from(*signal).unwrap_or(0),
+        }
+    }
+
+    /// What the user can do next.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Config(_) => None,
+            Self::Usage(e) | Self::Run(e) | Self::Refused(e) => e.hint_text().map(str::to_owned),
+            Self::State(e) => e.hint(),
+            Self::Stopped(_) => Some("run the same command again: it redoes what was not finished".to_owned()),
+        }
+    }
+
+    /// The error as the terminal shows it, several lines.
+    pub fn render(&self) -> String {
+        match (self, self.hint()) {
+            (Self::Config(e), _) => e.to_string(),
+            (_, Some(hint)) => format!("error: {self}\n\nhint: {hint}\n"),
+            (_, None) => format!("error: {self}\n"),
+        }
+    }
+}
+
+/// One line.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(e) => match e.diagnostics().first() {
+                Some(first) => f.write_str(&first.message),
+                None => f.write_str("the configuration is wrong"),
+            },
+            Self::Usage(e) | Self::Run(e) | Self::Refused(e) => e.fmt(f),
+            Self::State(e) => e.fmt(f),
+            Self::Stopped(signal) => write!(f, "stopped by signal {signal}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<ConfigError> for Error {
+    fn from(e: ConfigError) -> Self {
+        Self::Config(e)
+    }
+}
+
+impl From<rivet_plugin_api::Error> for Error {
+    fn from(e: rivet_plugin_api::Error) -> Self {
+        Self::Run(e)
+    }
+}
+
+impl From<StateError> for Error {
+    fn from(e: StateError) -> Self {
+        Self::State(e)
+    }
+}

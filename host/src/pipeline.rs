@@ -1,0 +1,71 @@
+//! Moves the batches of one read into one write: reading and encoding overlap, and bytes bound what is in between.
+
+use std::thread;
+
+use arrow_array::RecordBatch;
+use rivet_plugin_api::abi::{ReaderHandle, WriterHandle};
+use rivet_plugin_api::{Cancel, Error, Receipt, Result};
+
+use crate::queue::Queue;
+use crate::throttle::Throttle;
+
+/// What a connector should aim at for one batch: large enough to amortise a call, small enough to stay in the cache.
+pub const BATCH_BYTES: usize = 4 << 20;
+
+/// Batches that wait for the writer.
+const QUEUE_BYTES: usize = 12 << 20;
+
+/// Reads everything, writes it, makes it durable, and answers what landed. After an error nothing of the attempt is left.
+pub fn run(reader: ReaderHandle, writer: WriterHandle, throttle: Throttle, cancel: &Cancel) -> Result<Receipt> {
+    let queue = Queue::new(QUEUE_BYTES);
+    let (read, written) = thread::scope(|scope| {
+        let writing = scope.spawn(|| write_all(writer, &queue));
+        let read = read_all(reader, &queue, throttle, cancel);
+        queue.close();
+        (read, writing.join())
+    });
+    let written = written.unwrap_or_else(|_| Err(Error::internal("the writing thread panicked")));
+    // A writer that failed has closed the queue under the reader, so its error is the cause.
+    let (rows, writer) = match (read, written) {
+        (Ok(rows), Ok(writer)) => (rows, writer),
+        (_, Err(e)) | (Err(e), Ok(_)) => return Err(e),
+    };
+    let receipt = writer.finish()?;
+    let landed: u64 = receipt.parts.iter().map(|part| part.rows).sum();
+    if landed == rows {
+        Ok(receipt)
+    } else {
+        Err(Error::internal(format!("{rows} rows were read but the destination reports {landed}")))
+    }
+}
+
+fn read_all(mut reader: ReaderHandle, queue: &Queue<RecordBatch>, throttle: Throttle, cancel: &Cancel) -> Result<u64> {
+    let (mut rows, mut reported) = (0_u64, 0_u64);
+    while let Some(batch) = reader.next()? {
+        let count = batch.num_rows();
+        rows += count as u64;
+        let bytes = batch.get_array_memory_size();
+        if !queue.push(batch, bytes) {
+            return Err(Error::cancelled());
+        }
+        if rows - reported >= 1_000_000 {
+            reported = rows;
+            tracing::info!("fetched {rows} rows so far...");
+        }
+        throttle.after(count, cancel);
+        cancel.check()?;
+    }
+    reader.close()?;
+    tracing::info!("total: {rows} rows");
+    Ok(rows)
+}
+
+fn write_all(mut writer: WriterHandle, queue: &Queue<RecordBatch>) -> Result<WriterHandle> {
+    while let Some(batch) = queue.pop() {
+        if let Err(e) = writer.write(batch) {
+            queue.close();
+            return Err(e);
+        }
+    }
+    Ok(writer)
+}

@@ -1,0 +1,186 @@
+//! From the configuration to a job: connectors found and their options checked, before anything is touched.
+
+use std::sync::Arc;
+
+use rivet_plugin_api::abi::Plugin;
+use rivet_plugin_api::{BatchSize, Error as ApiError, Filter, Format, ReadRequest, Strategy, Timeouts};
+use serde_json::Value;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::config::{Config, Connector, Export, Mode, Tuning};
+use crate::environment;
+use crate::error::{Error, Result};
+use crate::pipeline::BATCH_BYTES;
+use crate::plugin::{Catalog, Half};
+use crate::secret;
+
+/// A batch sized by memory may have at most this many rows.
+const MOST_ROWS: usize = 500_000;
+
+/// A connector ready to be opened.
+pub struct Endpoint {
+    /// Its plug-in.
+    pub plugin: Arc<Plugin>,
+    /// Its options, with variables and files read.
+    pub options: Value,
+    /// Tells another endpoint apart, without secrets.
+    pub fingerprint: String,
+}
+
+/// One export, ready to run.
+pub struct Job<'a> {
+    /// What the configuration says.
+    pub export: &'a Export,
+    /// Its tuning, merged.
+    pub tuning: Tuning,
+    /// Where it reads.
+    pub source: Arc<Endpoint>,
+    /// Where it writes.
+    pub destination: Endpoint,
+}
+
+/// Prepares the exports to run: all, or the one named `only`.
+pub fn prepare<'a>(config: &'a Config, only: Option<&str>, catalog: &Catalog) -> Result<Vec<Job<'a>>> {
+    let exports: Vec<&Export> = match only {
+        Some(name) => vec![config.export(name).map_err(Error::Usage)?],
+        None => config.exports.iter().collect(),
+    };
+    if exports.is_empty() {
+        return Ok(Vec::new());
+    }
+    exports.iter().try_for_each(|export| check_offered(export))?;
+    let source = Arc::new(endpoint(&config.source, Half::Source, catalog)?);
+    let job = |export: &'a Export| {
+        Ok(Job {
+            export,
+            tuning: Tuning::merge(&config.tuning, &export.tuning),
+            source: Arc::clone(&source),
+            destination: endpoint(&export.destination, Half::Destination, catalog)?,
+        })
+    };
+    exports.into_iter().map(job).collect()
+}
+
+/// What the configuration language has and this version does not do is refused, never ignored.
+fn check_offered(export: &Export) -> Result<()> {
+    let meta = export.meta_columns;
+    let missing = [
+        (export.mode != Mode::Full, format!("mode \"{}\"", export.mode.as_str())),
+        (meta.exported_at || meta.row_hash || meta.run_id, "`meta_columns`".to_owned()),
+        (export.quality.is_some(), "`quality`".to_owned()),
+    ];
+    match missing.into_iter().find(|(wanted, _)| *wanted) {
+        None => Ok(()),
+        Some((_, what)) => {
+            let text = format!("export \"{}\" needs {what}, which this version does not offer yet", export.name);
+            Err(Error::Usage(ApiError::config(text).hint("remove it, or stay with rivet 0.2 for this export")))
+        }
+    }
+}
+
+fn endpoint(connector: &Connector, half: Half, catalog: &Catalog) -> Result<Endpoint> {
+    let plugin = catalog.find(&connector.kind, half).map_err(Error::Usage)?;
+    let spec = plugin.spec();
+    let schema = match half {
+        Half::Source => spec.source.as_ref().map(|s| &s.options),
+        Half::Destination => spec.destination.as_ref().map(|d| &d.options),
+    };
+    let resolved = connector.resolve(schema.unwrap_or(&Value::Null), &environment)?;
+    secret::add(&resolved.secrets);
+    for warning in &resolved.warnings {
+        tracing::warn!("{warning}");
+    }
+    let fingerprint = fingerprint(&(&spec.name, without_passwords(&resolved.options)));
+    Ok(Endpoint { plugin, options: resolved.options, fingerprint })
+}
+
+/// A short text that differs when `of` does.
+pub fn fingerprint(of: &impl serde::Serialize) -> String {
+    format!("{:016x}", xxh3_64(serde_json::to_string(of).unwrap_or_default().as_bytes()))
+}
+
+/// Options without what changes when a password is rotated: the endpoint stays the same one.
+fn without_passwords(options: &Value) -> Value {
+    match options {
+        Value::Object(map) => map
+            .iter()
+            .filter(|(key, _)| *key != "password")
+            .map(|(key, value)| (key.clone(), without_passwords(value)))
+            .collect(),
+        Value::String(text) => Value::String(match text.split_once("://") {
+            Some((scheme, rest)) => {
+                let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+                match authority.rsplit_once('@') {
+                    Some((userinfo, host)) => {
+                        let user = userinfo.split(':').next().unwrap_or_default();
+                        format!("{scheme}://{user}@{host}{path}")
+                    }
+                    None => text.clone(),
+                }
+            }
+            None => text.clone(),
+        }),
+        other => other.clone(),
+    }
+}
+
+impl Job<'_> {
+    /// What to ask the source for.
+    pub fn read_request(&self) -> ReadRequest {
+        let tuning = &self.tuning;
+        let batch = match tuning.batch_size_memory_mb {
+            Some(mb) => BatchSize { rows: MOST_ROWS, bytes: usize::try_from(mb << 20).unwrap_or(usize::MAX) },
+            None => BatchSize { rows: tuning.batch_size, bytes: BATCH_BYTES },
+        };
+        ReadRequest {
+            query: self.export.query.text.clone(),
+            filter: Filter::All,
+            batch,
+            timeouts: Timeouts { statement_s: tuning.statement_timeout_s, lock_s: tuning.lock_timeout_s },
+            // Rests in the middle of one long statement would keep it open on the server.
+            strategy: if tuning.throttle_ms > 0 { Strategy::Cursor } else { Strategy::Auto },
+            mapping: self.export.mapping.clone(),
+            ..ReadRequest::default()
+        }
+    }
+
+    /// How to encode.
+    pub fn format(&self) -> Format {
+        Format {
+            kind: self.export.format,
+            compression: self.export.compression,
+            level: self.export.compression_level,
+            max_file_size: self.export.max_file_size.filter(|limit| *limit > 0),
+        }
+    }
+
+    /// Whether the data goes to standard output, so that nothing else may.
+    pub fn writes_to_stdout(&self) -> bool {
+        self.destination.plugin.spec().destination.as_ref().is_some_and(|d| d.capabilities.stream)
+    }
+
+    /// Differs when another configuration would write other files for the same window.
+    pub fn config_fingerprint(&self) -> String {
+        fingerprint(&(&self.export.query.text, self.export.mode.as_str(), &self.export.mapping, self.format()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_rotated_password_is_the_same_endpoint() {
+        let with = |password: &str| {
+            without_passwords(&json!({
+                "url": format!("db://me:{password}@db:5432/shop?x=a@b"),
+                "password": password,
+                "path": "./out",
+            }))
+        };
+        assert_eq!(with("one"), with("t:w@o"));
+        assert_eq!(with("one"), json!({"url": "db://me@db:5432/shop?x=a@b", "path": "./out"}));
+    }
+}

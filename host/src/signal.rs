@@ -1,0 +1,37 @@
+//! The first signal asks everything to stop in good order; the second ends the process.
+
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::thread;
+
+use rivet_plugin_api::Cancel;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+static RECEIVED: AtomicI32 = AtomicI32::new(0);
+
+/// Cancels `cancel` on SIGINT, SIGTERM or SIGHUP. Without it signals end the process at once, which loses nothing
+/// either: the next run redoes the window.
+pub fn install(cancel: &Cancel) {
+    let mut signals = match Signals::new([SIGINT, SIGTERM, SIGHUP]) {
+        Ok(signals) => signals,
+        Err(e) => {
+            tracing::warn!("signals end the run without cleaning up: {e}");
+            return;
+        }
+    };
+    let cancel = cancel.clone();
+    thread::spawn(move || {
+        for signal in signals.forever() {
+            if RECEIVED.swap(signal, Ordering::SeqCst) != 0 {
+                std::process::exit(128 + signal);
+            }
+            tracing::warn!("stopping: finishing what is under way; a second signal ends the process at once");
+            cancel.cancel();
+        }
+    });
+}
+
+/// The signal that asked to stop, if any.
+pub fn received() -> Option<i32> {
+    Some(RECEIVED.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
+}
