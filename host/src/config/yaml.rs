@@ -18,7 +18,8 @@ const MAX_NODES: usize = 500_000;
 /// with the YAML ends it.
 pub(super) fn parse(text: &str, problems: &Problems) -> Result<Node, Diagnostic> {
     let text = shield(text);
-    let mut builder = Builder { problems, open: Vec::new(), anchors: HashMap::new(), nodes: 0, root: None };
+    let shielded = matches!(text, Cow::Owned(_));
+    let mut builder = Builder { problems, shielded, open: Vec::new(), anchors: HashMap::new(), nodes: 0, root: None };
     for event in Parser::new_from_str(&text) {
         let (event, range) = event.map_err(|e| syntax_error(&e))?;
         builder.event(event, span(range))?;
@@ -29,12 +30,16 @@ pub(super) fn parse(text: &str, problems: &Problems) -> Result<Node, Diagnostic>
     }
 }
 
-/// Stand for the braces of a placeholder while YAML is parsed. Nobody may use them: they are no assigned characters.
-const BRACES: [(char, char); 2] = [('{', '\u{10fff0}'), ('}', '\u{10fff1}')];
+/// Stand for the braces of a placeholder while YAML is parsed. Unicode promises that they never become characters.
+const BRACES: [(char, char); 2] = [('{', '\u{10fffe}'), ('}', '\u{10ffff}')];
+/// How both are written in double quotes, in lower case and but for the last digit.
+const ESCAPE: &str = "\\u0010fff";
 
-/// Hides the braces of placeholders, which would end a plain scalar inside `{ … }` and `[ … ]`. Nothing moves.
+/// Hides the braces of placeholders, which would end a plain scalar inside `{ … }` and `[ … ]`. Nothing moves. The text
+/// stays as it is when there is nothing to hide, or when it holds what would stand for the braces.
 fn shield(text: &str) -> Cow<'_, str> {
-    if !text.contains("${") || BRACES.iter().any(|(_, hidden)| text.contains(*hidden)) {
+    let is_taken = BRACES.iter().any(|(_, hidden)| text.contains(*hidden));
+    if !text.contains("${") || is_taken || text.to_ascii_lowercase().contains(ESCAPE) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());
@@ -43,9 +48,8 @@ fn shield(text: &str) -> Cow<'_, str> {
         out.push_str(&rest[..=at]);
         let body = &rest[at + 2..];
         rest = &rest[at + 1..];
-        // Nobody writes a longer one, and a line full of `${` must not be searched again and again.
-        let end = body.char_indices().take(1000).find(|(_, c)| matches!(c, '}' | '\n' | '\r'));
-        if let Some((end, '}')) = end
+        // To stop at the next brace keeps this linear; a default with a placeholder in it needs quotes there.
+        if let Some(end) = body.find(['}', '{', '\n', '\r']).filter(|end| body[*end..].starts_with('}'))
             && is_placeholder(&body[..end])
         {
             out.extend([BRACES[0].1]);
@@ -57,12 +61,8 @@ fn shield(text: &str) -> Cow<'_, str> {
     Cow::Owned(out + rest)
 }
 
-fn unshield(text: Cow<'_, str>) -> String {
-    let hidden = |c: char| BRACES.iter().any(|(_, hidden)| *hidden == c);
-    if !text.contains(hidden) {
-        return text.into_owned();
-    }
-    BRACES.iter().fold(text.into_owned(), |text, (brace, hidden)| text.replace(*hidden, &brace.to_string()))
+fn unshield(text: &str) -> String {
+    BRACES.iter().fold(text.to_owned(), |text, (brace, hidden)| text.replace(*hidden, &brace.to_string()))
 }
 
 fn syntax_error(error: &ScanError) -> Diagnostic {
@@ -120,6 +120,8 @@ struct Keys {
 
 struct Builder<'p> {
     problems: &'p Problems,
+    /// Whether the braces of placeholders are hidden.
+    shielded: bool,
     open: Vec<Open>,
     anchors: HashMap<usize, Built>,
     nodes: usize,
@@ -134,7 +136,8 @@ impl Builder<'_> {
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain && !is_text_tag(tag.as_deref(), at)?;
-                let scalar = Scalar { text: unshield(text), plain, origin: None };
+                let text = if self.shielded { unshield(&text) } else { text.into_owned() };
+                let scalar = Scalar { text, plain, origin: None };
                 self.finish(Node { span: at, value: Value::Scalar(scalar) }, anchor)
             }
             Event::SequenceStart(anchor, tag) => self.start(Content::List(Vec::new()), at, anchor, tag.as_deref()),

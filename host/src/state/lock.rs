@@ -57,7 +57,8 @@ impl RunLock {
     /// [`StateErrorKind::Locked`].
     pub fn acquire(state: &State, export: &str, now: Timestamp) -> Result<Self> {
         let path = open::sibling(state.path(), &format!(".lock-{}", file_name_of(export)));
-        let Some(file) = Fault::io("lock", LockFile::acquire(&path)).map_err(|fault| fault.at(state.path()))? else {
+        let Some(file) = Fault::io("lock", LockFile::try_acquire(&path)).map_err(|fault| fault.at(state.path()))?
+        else {
             return Err(Fault::from(StateErrorKind::Locked(holder(state, export)?)).at(state.path()));
         };
         let epoch = state.write_volatile(|tx| take_over(tx, export, now))?;
@@ -120,20 +121,31 @@ fn file_name_of(export: &str) -> String {
 
 /// A locked file, removed when the lock is given back.
 #[derive(Debug)]
-struct LockFile {
+pub(super) struct LockFile {
     path: PathBuf,
     _locked: File,
 }
 
 impl LockFile {
-    /// `None` when it is locked already.
-    fn acquire(path: &Path) -> io::Result<Option<Self>> {
+    /// Takes the lock if it is free, `None` when it is held.
+    pub(super) fn try_acquire(path: &Path) -> io::Result<Option<Self>> {
+        Self::acquire(path, |file| match file.try_lock() {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(e)) => Err(e),
+        })
+    }
+
+    /// Takes the lock when it becomes free.
+    pub(super) fn wait(path: &Path) -> io::Result<Option<Self>> {
+        Self::acquire(path, |file| file.lock().map(|()| true))
+    }
+
+    fn acquire(path: &Path, lock: impl Fn(&File) -> io::Result<bool>) -> io::Result<Option<Self>> {
         loop {
             let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Ok(None),
-                Err(TryLockError::Error(e)) => return Err(e),
+            if !lock(&file)? {
+                return Ok(None);
             }
             // The previous owner may have removed the file between the open and the lock; then the lock is on a file
             // that nobody else can find.

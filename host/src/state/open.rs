@@ -1,7 +1,6 @@
 //! Opening the file: private creation, the checks that refuse a wrong or damaged one, and the connection's settings.
 
 use std::fs::{self, File, OpenOptions};
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -10,6 +9,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::{Fault, Result, StateErrorKind};
+use super::lock::LockFile;
 use super::migrate::{self, Found};
 
 /// How long one process waits for another to finish its transaction; these take milliseconds.
@@ -128,32 +128,26 @@ fn check(connection: &Connection) -> Result<(), Fault> {
 /// Builds the whole file under another name and publishes it in one step, so that no other process ever sees half of
 /// it, and with one fsync. The name becomes durable with the first transaction: SQLite syncs the directory then.
 fn create(path: &Path) -> Result<(), Fault> {
-    let temp = sibling(path, &format!(".new-{:016x}", RandomState::new().hash_one(path)));
-    let made = build(&temp).and_then(|()| publish(&temp, path));
-    // The file is either published under its own name or of no use.
+    let _turn = Fault::io("create", LockFile::wait(&sibling(path, ".lock")))?;
+    if Fault::io("find", path.try_exists())? {
+        // Another process was faster.
+        return Ok(());
+    }
+    let temp = sibling(path, ".new");
+    // Left by a process that died while it created the file.
     let _ = fs::remove_file(&temp);
-    made
+    build(&temp)?;
+    Fault::io("create", fs::rename(&temp, path))
 }
 
 fn build(temp: &Path) -> Result<(), Fault> {
     create_private(temp)?;
     let mut connection = connect(temp)?;
-    connection.pragma_update(None, "synchronous", "OFF")?;
+    connection.execute_batch("PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY")?;
     super::transaction(&mut connection, migrate::create_all)?;
     use_wal(&connection)?;
     connection.close().map_err(|(_, e)| e)?;
     Fault::io("create", File::open(temp).and_then(|f| f.sync_all()))
-}
-
-fn publish(temp: &Path, path: &Path) -> Result<(), Fault> {
-    let published = match fs::hard_link(temp, path) {
-        // Another process was faster; its file is as good.
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-        // A file system without hard links.
-        Err(_) if !path.exists() => fs::rename(temp, path),
-        other => other,
-    };
-    Fault::io("create", published)
 }
 
 /// Makes an empty file that only its owner can read. SQLite gives its side files the same mode.

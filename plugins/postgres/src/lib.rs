@@ -1,1 +1,20 @@
+#![doc = include_str!("../README.md")]
 
+mod error;
+mod options;
+mod sql;
+mod wire;
+mod session;
+mod catalog;
+mod types;
+mod select;
+mod decode;
+mod batch;
+mod reader;
+mod probe;
+mod source;
+
+pub use options::{Options, Tls, TlsMode};
+pub use source::Postgres;
+
+rivet_plugin_api::export_connector!("postgres", source: Postgres);

@@ -1,1 +1,19 @@
+#![doc = include_str!("../README.md")]
 
+mod options;
+mod source;
+mod explain;
+mod reader;
+mod batch;
+mod filter;
+mod query;
+mod types;
+mod sample;
+mod time;
+mod worker;
+mod error;
+
+pub use options::Options;
+pub use source::Sqlite;
+
+rivet_plugin_api::export_connector!("sqlite", source: Sqlite);

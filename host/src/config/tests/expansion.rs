@@ -57,6 +57,17 @@ fn values_cannot_inject_yaml() {
     assert_eq!(export.quality.unwrap().unique_columns, ["[a, b]"]);
 }
 
+/// The characters that hide braces from the parser come through unharmed when somebody uses them.
+#[test]
+fn noncharacters_stay() {
+    for written in ["\u{10fffe}${NUMBER}\u{10ffff}", "\\U0010FFFE${NUMBER}\\U0010FFFF"] {
+        let export = load(&with_export(&format!("columns: {{ a: \"{written}\" }}"))).unwrap().exports.remove(0);
+        assert_eq!(export.mapping.columns["a"], "\u{10fffe}5000\u{10ffff}");
+    }
+    let export = load(&with_export("columns: { ${NUMBER}: x${NUMBER} }")).unwrap();
+    assert_eq!(export.exports[0].mapping.columns["${NUMBER}"], "x5000");
+}
+
 #[test]
 fn keys_are_never_expanded() {
     let export = load(&with_export("columns: { \"${NUMBER}\": text }")).unwrap().exports.remove(0);

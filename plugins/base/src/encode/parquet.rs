@@ -1,0 +1,111 @@
+//! Parquet: row groups bounded by bytes, so that memory stays bounded however many rows a file gets.
+
+use std::fs::File;
+
+use ::parquet::arrow::ArrowSchemaConverter;
+use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use ::parquet::arrow::arrow_writer::ArrowWriter;
+use ::parquet::basic::{self, GzipLevel, ZstdLevel};
+use ::parquet::errors::ParquetError;
+use ::parquet::file::metadata::KeyValue;
+use ::parquet::file::properties::{EnabledStatistics, WriterProperties};
+use arrow_array::RecordBatch;
+use arrow_schema::Schema;
+use rivet_plugin_api::{Compression, Error, Format, Result, WriteRequest};
+
+use super::{Encoder, Sink, level, no_level, profile, unique_names, zstd_level};
+
+/// A row group ends once it takes this many bytes of memory. It is what a writer holds, and a run holds one a worker.
+const ROW_GROUP_BYTES: usize = 64 << 20;
+
+/// Narrow tables reach this first. Readers spread their work by row groups, so one group a file would not do.
+const ROW_GROUP_ROWS: usize = 1 << 20;
+
+pub(super) struct ParquetEncoder(ArrowWriter<Sink>);
+
+pub(super) fn check(format: &Format, schema: &Schema) -> Result<()> {
+    codec(format)?;
+    unique_names(schema)?;
+    for field in schema.fields() {
+        let alone = Schema::new(vec![field.clone()]);
+        if ArrowSchemaConverter::new().convert(&alone).is_err() {
+            return Err(Error::data(format!(
+                "column \"{}\" of type \"{}\" cannot be written as Parquet",
+                field.name(),
+                field.data_type()
+            ))
+            .hint("select the column as text"));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn count(file: File) -> Result<u64> {
+    let unreadable = |e: String| Error::data(format!("the written Parquet file cannot be read back: {e}"));
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|b| b.with_batch_size(8192).build());
+    let mut rows = 0;
+    for batch in reader.map_err(|e| unreadable(e.to_string()))? {
+        rows += batch.map_err(|e| unreadable(e.to_string()))?.num_rows() as u64;
+    }
+    Ok(rows)
+}
+
+fn codec(format: &Format) -> Result<basic::Compression> {
+    Ok(match format.compression {
+        Compression::Zstd => basic::Compression::ZSTD(ZstdLevel::try_new(zstd_level(format)?).map_err(failed)?),
+        // Level 10 exists only in another deflate library; configurations that name it get the strongest there is.
+        Compression::Gzip => {
+            basic::Compression::GZIP(GzipLevel::try_new(level(format, 0..=10, 6)?.min(9)).map_err(failed)?)
+        }
+        other => {
+            no_level(format)?;
+            match other {
+                Compression::Snappy => basic::Compression::SNAPPY,
+                // Not `LZ4`, whose framing is Hadoop's and which few readers know.
+                Compression::Lz4 => basic::Compression::LZ4_RAW,
+                _ => basic::Compression::UNCOMPRESSED,
+            }
+        }
+    })
+}
+
+fn failed(e: ParquetError) -> Error {
+    Error::internal(format!("parquet: {e}"))
+}
+
+impl ParquetEncoder {
+    pub(super) fn new(sink: Sink, request: &WriteRequest, first: &RecordBatch) -> Result<Self> {
+        let metadata = request.metadata.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect();
+        let properties = WriterProperties::builder()
+            .set_compression(codec(&request.format)?)
+            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+            .set_statistics_enabled(EnabledStatistics::Chunk)
+            .set_key_value_metadata(Some(metadata));
+        let properties = profile::choose_encodings(properties, first).build();
+        Ok(Self(ArrowWriter::try_new(sink, first.schema(), Some(properties)).map_err(failed)?))
+    }
+}
+
+impl Encoder for ParquetEncoder {
+    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.0.write(batch).map_err(failed)?;
+        // The writer's own limit counts encoded bytes only; dictionaries and page buffers take memory as well.
+        if self.0.memory_size() >= ROW_GROUP_BYTES {
+            self.0.flush().map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    fn written(&self) -> u64 {
+        (self.0.bytes_written() + self.0.in_progress_size()) as u64
+    }
+
+    fn buffered(&self) -> u64 {
+        self.0.memory_size() as u64
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<()> {
+        self.0.finish().map(drop).map_err(failed)
+    }
+}

@@ -1,0 +1,179 @@
+//! Parts as temporary files in the output directory, published by giving them their name.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufWriter, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use rivet_plugin_api::{Error, Result, WriteRequest};
+use rivet_plugin_base::{PartSink, Published, Store};
+
+use crate::claim::{self, Claim};
+use crate::directory::Directory;
+use crate::error::failed;
+
+/// Large enough that a system call costs nothing beside the encoding.
+const BUFFER_BYTES: usize = 512 << 10;
+
+/// One attempt's hold on a directory.
+pub(crate) struct LocalStore {
+    directory: Directory,
+    base: String,
+    extension: &'static str,
+    replace: bool,
+    claim: Option<Claim>,
+}
+
+impl LocalStore {
+    /// Claims the request's base name in the directory, and removes what dead runs of the export left there.
+    pub(crate) fn claim(directory: &Directory, request: &WriteRequest) -> Result<Self> {
+        directory.join(&request.base_name)?;
+        directory.create()?;
+        let store = Self {
+            directory: directory.clone(),
+            base: request.base_name.clone(),
+            extension: request.format.kind.extension(),
+            replace: request.replace,
+            claim: Some(Claim::take(directory, &request.base_name)?),
+        };
+        let names = directory.names()?;
+        claim::sweep(directory, &request.export, &names);
+        for name in names.iter().filter(|name| store.owns(name)) {
+            directory.look_up(name)?;
+            if !request.replace {
+                return Err(Error::conflict(format!("\"{}\" exists already", directory.join(name)?.display()))
+                    .hint("remove or rename it, or change destination.path"));
+            }
+        }
+        Ok(store)
+    }
+
+    /// Whether `name` is that of a part of this base: `base.ext` or `base_part<n>.ext`.
+    fn owns(&self, name: &str) -> bool {
+        let stem = name.strip_suffix(self.extension).and_then(|name| name.strip_suffix('.'));
+        match stem.and_then(|stem| stem.strip_prefix(self.base.as_str())) {
+            None => false,
+            Some("") => true,
+            Some(suffix) => suffix
+                .strip_prefix("_part")
+                .is_some_and(|index| !index.is_empty() && index.bytes().all(|b| b.is_ascii_digit())),
+        }
+    }
+}
+
+impl Store for LocalStore {
+    type Sink = LocalPart;
+
+    fn create(&mut self, index: usize, _name: &str, _reread: bool) -> Result<LocalPart> {
+        let claim = self.claim.as_ref().ok_or_else(|| Error::internal("the attempt was ended before"))?;
+        let path = self.directory.join(&claim.temporary_name(index))?;
+        // The mode is left to the umask, as for any file a user makes; create_new does not follow links.
+        let file = OpenOptions::new().write(true).create_new(true).open(&path);
+        let file = file.map_err(|e| failed("create", &path, &e))?;
+        Ok(LocalPart {
+            directory: self.directory.clone(),
+            path,
+            file: Some(BufWriter::with_capacity(BUFFER_BYTES, file)),
+            replace: self.replace,
+            temporary: true,
+        })
+    }
+
+    fn location(&self, name: &str) -> String {
+        self.directory.path().join(name).display().to_string()
+    }
+
+    fn remove(&mut self, name: &str) -> Result<()> {
+        self.directory.remove(name).map(drop)
+    }
+
+    fn settle(&mut self, names: &[String]) -> Result<()> {
+        if self.replace {
+            let mut stale = self.directory.names()?;
+            stale.retain(|name| self.owns(name) && !names.contains(name));
+            for name in stale {
+                self.directory.look_up(&name)?;
+                self.directory.remove(&name)?;
+            }
+        }
+        self.directory.sync()
+    }
+
+    fn end(&mut self) -> Result<()> {
+        self.claim = None;
+        Ok(())
+    }
+}
+
+/// A temporary file that becomes a part.
+pub(crate) struct LocalPart {
+    directory: Directory,
+    path: PathBuf,
+    /// Present until sealed.
+    file: Option<BufWriter<File>>,
+    replace: bool,
+    /// Whether the temporary name still exists.
+    temporary: bool,
+}
+
+impl PartSink for LocalPart {
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        let file = self.file.as_mut().ok_or_else(|| Error::internal("the part is sealed"))?;
+        file.write_all(bytes).map_err(|e| failed("write", &self.path, &e))
+    }
+
+    fn seal(&mut self) -> Result<()> {
+        let mut file = self.file.take().ok_or_else(|| Error::internal("the part is sealed"))?;
+        let outcome = file.flush().and_then(|()| file.get_ref().sync_all());
+        let (_file, _unwritten) = file.into_parts();
+        outcome.map_err(|e| failed("write", &self.path, &e))
+    }
+
+    fn reopen(&mut self) -> Result<File> {
+        File::open(&self.path).map_err(|e| failed("read", &self.path, &e))
+    }
+
+    fn publish(&mut self, name: &str) -> Result<Published> {
+        let target = self.directory.join(name)?;
+        let replaced = self.directory.look_up(name)?.is_some();
+        if self.replace {
+            self.rename(&target)?;
+        } else {
+            self.link(&target, replaced)?;
+        }
+        Ok(Published { replaced, store_checksum: None })
+    }
+
+    fn discard(&mut self) -> Result<()> {
+        if let Some(file) = self.file.take() {
+            let (_file, _unwritten) = file.into_parts();
+        }
+        if !self.temporary {
+            return Ok(());
+        }
+        self.temporary = false;
+        match fs::remove_file(&self.path) {
+            Err(e) if e.kind() != ErrorKind::NotFound => Err(failed("remove", &self.path, &e)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl LocalPart {
+    /// Gives the file its name unless the name is taken, which the system checks in the same step.
+    fn link(&mut self, target: &Path, taken: bool) -> Result<()> {
+        match fs::hard_link(&self.path, target) {
+            Ok(()) => self.discard(),
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => Err(failed("create", target, &e)),
+            Err(e) if e.kind() == ErrorKind::StorageFull => Err(failed("create", target, &e)),
+            // Some file systems have no hard links. The claim keeps other runs away, so a check before is enough.
+            Err(_) if !taken => self.rename(target),
+            Err(_) => Err(failed("create", target, &ErrorKind::AlreadyExists.into())),
+        }
+    }
+
+    fn rename(&mut self, target: &Path) -> Result<()> {
+        fs::rename(&self.path, target).map_err(|e| failed("create", target, &e))?;
+        self.temporary = false;
+        Ok(())
+    }
+}

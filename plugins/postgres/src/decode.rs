@@ -1,0 +1,305 @@
+//! From the wire's binary fields into Arrow columns: one builder a column, chosen once, and no allocation per cell.
+
+use std::mem;
+use std::sync::Arc;
+
+use arrow_array::types::{
+    ArrowPrimitiveType, Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int16Type, Int32Type,
+    Int64Type, Time64MicrosecondType, TimestampMicrosecondType,
+};
+use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray, PrimitiveArray, StringArray};
+use arrow_buffer::{BooleanBufferBuilder, NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer, i256};
+use rivet_plugin_api::{Error, Result};
+
+use self::numeric::{push_numeric, unscaled};
+use crate::types::Decoder;
+
+mod numeric;
+
+/// Days and microseconds from Arrow's epoch, 1970, to the server's, 2000.
+const EPOCH_DAYS: i32 = 10_957;
+const EPOCH_MICROS: i64 = EPOCH_DAYS as i64 * DAY_MICROS;
+const DAY_MICROS: i64 = 86_400_000_000;
+
+/// Why a value cannot be stored. Made into an error, with the column's name, once it has happened.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Misfit {
+    /// The bytes are not what the protocol documents for the type.
+    Malformed,
+    /// A class of values that the Arrow type does not have.
+    Value(&'static str),
+    /// Bytes in a text column that are no text.
+    NotUtf8,
+    /// More text than 32-bit offsets can address.
+    BatchTooLarge,
+}
+
+impl Misfit {
+    /// The error for a value of `column`.
+    #[cold]
+    pub(crate) fn into_error(self, column: &str, native_type: &str) -> Error {
+        let holds = |what| Error::data(format!("column \"{column}\" of type \"{native_type}\" holds {what}"));
+        match self {
+            Self::Malformed => {
+                Error::internal(format!("column \"{column}\": the server sent a malformed \"{native_type}\""))
+            }
+            Self::Value(class) => holds(class)
+                .hint(format!("exclude such rows, or export the column as text: columns: {{ \"{column}\": text }}")),
+            Self::NotUtf8 => holds("bytes that are not UTF-8 text")
+                .hint("the database stores text without checking it (SQL_ASCII): convert the column in the query"),
+            Self::BatchTooLarge => {
+                holds("more than 2 GiB in one batch").hint("lower \"batch_size\" or \"batch_size_memory_mb\"")
+            }
+        }
+    }
+}
+
+/// Values of varying length, one after the other.
+#[derive(Debug)]
+struct Bytes {
+    data: Vec<u8>,
+    offsets: Vec<i32>,
+}
+
+impl Bytes {
+    fn new(rows: usize, bytes: usize) -> Self {
+        let mut offsets = Vec::with_capacity(rows + 1);
+        offsets.push(0);
+        Self { data: Vec::with_capacity(bytes), offsets }
+    }
+
+    #[inline]
+    fn end_cell(&mut self) -> Result<(), Misfit> {
+        let end = i32::try_from(self.data.len()).map_err(|_| Misfit::BatchTooLarge)?;
+        self.offsets.push(end);
+        Ok(())
+    }
+
+    fn take(&mut self) -> (OffsetBuffer<i32>, arrow_buffer::Buffer) {
+        // The next batch will need about as much.
+        let next = Self::new(self.offsets.len(), self.data.len());
+        let full = mem::replace(self, next);
+        (OffsetBuffer::new(ScalarBuffer::from(full.offsets)), full.data.into())
+    }
+}
+
+/// The cells of one column, by how they are decoded.
+#[derive(Debug)]
+enum Cells {
+    Bool(BooleanBufferBuilder),
+    Int16(Vec<i16>),
+    Int32(Vec<i32>),
+    Int64(Vec<i64>),
+    Oid(Vec<i64>),
+    Float32(Vec<f32>),
+    Float64(Vec<f64>),
+    Date(Vec<i32>),
+    Timestamp(Vec<i64>, Option<Arc<str>>),
+    Time(Vec<i64>),
+    Decimal128(Vec<i128>, u8, i8),
+    Decimal256(Vec<i256>, u8, i8),
+    Text(Bytes),
+    Binary(Bytes),
+    Jsonb(Bytes),
+    Uuid(Bytes),
+    Numeric(Bytes),
+}
+
+/// Collects one column of a batch.
+#[derive(Debug)]
+pub(crate) struct ColumnBuilder {
+    cells: Cells,
+    nulls: NullBufferBuilder,
+}
+
+impl ColumnBuilder {
+    /// A builder with room for `rows` rows.
+    pub(crate) fn new(decoder: Decoder, rows: usize) -> Self {
+        let bytes = || Bytes::new(rows, rows * 16);
+        let cells = match decoder {
+            Decoder::Bool => Cells::Bool(BooleanBufferBuilder::new(rows)),
+            Decoder::Int16 => Cells::Int16(Vec::with_capacity(rows)),
+            Decoder::Int32 => Cells::Int32(Vec::with_capacity(rows)),
+            Decoder::Int64 => Cells::Int64(Vec::with_capacity(rows)),
+            Decoder::Oid => Cells::Oid(Vec::with_capacity(rows)),
+            Decoder::Float32 => Cells::Float32(Vec::with_capacity(rows)),
+            Decoder::Float64 => Cells::Float64(Vec::with_capacity(rows)),
+            Decoder::Date => Cells::Date(Vec::with_capacity(rows)),
+            Decoder::Timestamp => Cells::Timestamp(Vec::with_capacity(rows), None),
+            Decoder::Instant => Cells::Timestamp(Vec::with_capacity(rows), Some("UTC".into())),
+            Decoder::Time => Cells::Time(Vec::with_capacity(rows)),
+            Decoder::Decimal128(p, s) => Cells::Decimal128(Vec::with_capacity(rows), p, s),
+            Decoder::Decimal256(p, s) => Cells::Decimal256(Vec::with_capacity(rows), p, s),
+            Decoder::Text => Cells::Text(bytes()),
+            Decoder::Binary => Cells::Binary(bytes()),
+            Decoder::Jsonb => Cells::Jsonb(bytes()),
+            Decoder::Uuid => Cells::Uuid(bytes()),
+            Decoder::Numeric => Cells::Numeric(bytes()),
+        };
+        Self { cells, nulls: NullBufferBuilder::new(rows) }
+    }
+
+    /// Adds a value in the server's binary form.
+    #[inline]
+    pub(crate) fn push(&mut self, field: &[u8]) -> Result<(), Misfit> {
+        match &mut self.cells {
+            Cells::Bool(v) => v.append(fixed::<1>(field)? != [0]),
+            Cells::Int16(v) => v.push(i16::from_be_bytes(fixed(field)?)),
+            Cells::Int32(v) => v.push(i32::from_be_bytes(fixed(field)?)),
+            Cells::Int64(v) => v.push(i64::from_be_bytes(fixed(field)?)),
+            Cells::Oid(v) => v.push(i64::from(u32::from_be_bytes(fixed(field)?))),
+            Cells::Float32(v) => v.push(f32::from_be_bytes(fixed(field)?)),
+            Cells::Float64(v) => v.push(f64::from_be_bytes(fixed(field)?)),
+            Cells::Date(v) => v.push(date(i32::from_be_bytes(fixed(field)?))?),
+            Cells::Timestamp(v, _) => v.push(timestamp(i64::from_be_bytes(fixed(field)?))?),
+            Cells::Time(v) => v.push(time(i64::from_be_bytes(fixed(field)?))?),
+            Cells::Decimal128(v, p, s) => v.push(unscaled(field, *p, *s)?),
+            Cells::Decimal256(v, p, s) => v.push(unscaled(field, *p, *s)?),
+            Cells::Text(v) | Cells::Binary(v) => {
+                v.data.extend_from_slice(field);
+                v.end_cell()?;
+            }
+            Cells::Jsonb(v) => {
+                let [1, text @ ..] = field else { return Err(Misfit::Malformed) };
+                v.data.extend_from_slice(text);
+                v.end_cell()?;
+            }
+            Cells::Uuid(v) => {
+                v.data.extend_from_slice(&uuid(fixed(field)?));
+                v.end_cell()?;
+            }
+            Cells::Numeric(v) => {
+                push_numeric(field, &mut v.data)?;
+                v.end_cell()?;
+            }
+        }
+        self.nulls.append_non_null();
+        Ok(())
+    }
+
+    /// Adds a NULL.
+    #[inline]
+    pub(crate) fn push_null(&mut self) -> Result<(), Misfit> {
+        match &mut self.cells {
+            Cells::Bool(v) => v.append(false),
+            Cells::Int16(v) => v.push(0),
+            Cells::Int32(v) | Cells::Date(v) => v.push(0),
+            Cells::Int64(v) | Cells::Oid(v) | Cells::Timestamp(v, _) | Cells::Time(v) => v.push(0),
+            Cells::Float32(v) => v.push(0.0),
+            Cells::Float64(v) => v.push(0.0),
+            Cells::Decimal128(v, ..) => v.push(0),
+            Cells::Decimal256(v, ..) => v.push(i256::ZERO),
+            Cells::Text(v) | Cells::Binary(v) | Cells::Jsonb(v) | Cells::Uuid(v) | Cells::Numeric(v) => v.end_cell()?,
+        }
+        self.nulls.append_null();
+        Ok(())
+    }
+
+    /// Bytes of Arrow buffers so far.
+    pub(crate) fn size(&self) -> usize {
+        let rows = self.nulls.len();
+        let values = match &self.cells {
+            Cells::Bool(_) => rows / 8,
+            Cells::Int16(_) => rows * 2,
+            Cells::Int32(_) | Cells::Date(_) | Cells::Float32(_) => rows * 4,
+            Cells::Int64(_) | Cells::Oid(_) | Cells::Timestamp(..) | Cells::Time(_) | Cells::Float64(_) => rows * 8,
+            Cells::Decimal128(..) => rows * 16,
+            Cells::Decimal256(..) => rows * 32,
+            Cells::Text(v) | Cells::Binary(v) | Cells::Jsonb(v) | Cells::Uuid(v) | Cells::Numeric(v) => {
+                v.data.len() + rows * 4
+            }
+        };
+        values + rows / 8
+    }
+
+    /// The column so far; the builder is empty afterwards.
+    pub(crate) fn finish(&mut self) -> Result<ArrayRef, Misfit> {
+        let nulls = self.nulls.finish();
+        Ok(match &mut self.cells {
+            Cells::Bool(v) => Arc::new(BooleanArray::new(v.finish(), nulls)),
+            Cells::Int16(v) => primitive::<Int16Type>(v, nulls),
+            Cells::Int32(v) => primitive::<Int32Type>(v, nulls),
+            Cells::Int64(v) | Cells::Oid(v) => primitive::<Int64Type>(v, nulls),
+            Cells::Float32(v) => primitive::<Float32Type>(v, nulls),
+            Cells::Float64(v) => primitive::<Float64Type>(v, nulls),
+            Cells::Date(v) => primitive::<Date32Type>(v, nulls),
+            Cells::Time(v) => primitive::<Time64MicrosecondType>(v, nulls),
+            Cells::Timestamp(v, zone) => {
+                Arc::new(array::<TimestampMicrosecondType>(v, nulls).with_timezone_opt(zone.clone()))
+            }
+            Cells::Decimal128(v, p, s) => {
+                let values = array::<Decimal128Type>(v, nulls).with_precision_and_scale(*p, *s);
+                Arc::new(values.map_err(|_| Misfit::Malformed)?)
+            }
+            Cells::Decimal256(v, p, s) => {
+                let values = array::<Decimal256Type>(v, nulls).with_precision_and_scale(*p, *s);
+                Arc::new(values.map_err(|_| Misfit::Malformed)?)
+            }
+            Cells::Binary(v) => {
+                let (offsets, data) = v.take();
+                Arc::new(BinaryArray::new(offsets, data, nulls))
+            }
+            Cells::Text(v) | Cells::Jsonb(v) | Cells::Uuid(v) | Cells::Numeric(v) => {
+                let (offsets, data) = v.take();
+                // Checks the UTF-8 of the whole column at once.
+                let text = StringArray::try_new(offsets, data, nulls);
+                Arc::new(text.map_err(|_| Misfit::NotUtf8)?)
+            }
+        })
+    }
+}
+
+fn array<T: ArrowPrimitiveType>(values: &mut Vec<T::Native>, nulls: Option<NullBuffer>) -> PrimitiveArray<T> {
+    let next = Vec::with_capacity(values.len());
+    PrimitiveArray::new(mem::replace(values, next).into(), nulls)
+}
+
+fn primitive<T: ArrowPrimitiveType>(values: &mut Vec<T::Native>, nulls: Option<NullBuffer>) -> Arc<dyn Array> {
+    Arc::new(array::<T>(values, nulls))
+}
+
+#[inline]
+fn fixed<const N: usize>(field: &[u8]) -> Result<[u8; N], Misfit> {
+    field.try_into().map_err(|_| Misfit::Malformed)
+}
+
+#[inline]
+fn date(days: i32) -> Result<i32, Misfit> {
+    match days {
+        i32::MAX => Err(Misfit::Value("the date \"infinity\"")),
+        i32::MIN => Err(Misfit::Value("the date \"-infinity\"")),
+        _ => days.checked_add(EPOCH_DAYS).ok_or(Misfit::Value("a date out of range")),
+    }
+}
+
+#[inline]
+fn timestamp(micros: i64) -> Result<i64, Misfit> {
+    match micros {
+        i64::MAX => Err(Misfit::Value("the timestamp \"infinity\"")),
+        i64::MIN => Err(Misfit::Value("the timestamp \"-infinity\"")),
+        _ => micros.checked_add(EPOCH_MICROS).ok_or(Misfit::Value("a timestamp behind the year 294246")),
+    }
+}
+
+/// PostgreSQL has 24:00:00, Arrow's times of day end before it.
+fn time(micros: i64) -> Result<i64, Misfit> {
+    if micros == DAY_MICROS { Err(Misfit::Value("the time \"24:00:00\"")) } else { Ok(micros) }
+}
+
+fn uuid(bytes: [u8; 16]) -> [u8; 36] {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut out = [b'-'; 36];
+    let mut at = 0;
+    for (i, byte) in bytes.into_iter().enumerate() {
+        if matches!(i, 4 | 6 | 8 | 10) {
+            at += 1;
+        }
+        out[at] = HEX[usize::from(byte >> 4)];
+        out[at + 1] = HEX[usize::from(byte & 15)];
+        at += 2;
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+//! Turns what the server and the socket report into errors that say what to do next, sorted by SQLSTATE first.
+
+use std::io;
+use std::time::Duration;
+
+use fallible_iterator::FallibleIterator;
+use postgres_protocol::message::backend::{ErrorFields, ErrorResponseBody};
+use rivet_plugin_api::{Category, Error};
+
+/// The server's "query cancelled", which a time limit and our own cancel request both raise.
+pub(crate) const QUERY_CANCELED: &str = "57014";
+
+/// The parts of a server message that a user can act on.
+#[derive(Debug, Default)]
+pub(crate) struct ServerMessage {
+    pub(crate) severity: String,
+    pub(crate) code: String,
+    pub(crate) message: String,
+    pub(crate) detail: Option<String>,
+    pub(crate) hint: Option<String>,
+}
+
+impl ServerMessage {
+    /// Reads the fields of an error or a notice.
+    pub(crate) fn read(mut fields: ErrorFields<'_>) -> io::Result<Self> {
+        let mut out = Self::default();
+        while let Some(field) = fields.next()? {
+            let value = String::from_utf8_lossy(field.value_bytes()).into_owned();
+            match field.type_() {
+                b'S' => out.severity = value,
+                b'C' => out.code = value,
+                b'M' => out.message = value,
+                b'D' => out.detail = Some(value),
+                b'H' => out.hint = Some(value),
+                _ => {}
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// The error for an `ErrorResponse`.
+pub(crate) fn server_error(body: &ErrorResponseBody) -> Error {
+    match ServerMessage::read(body.fields()) {
+        Ok(message) => from_message(message),
+        Err(e) => protocol(format!("unreadable error message: {e}")),
+    }
+}
+
+fn from_message(m: ServerMessage) -> Error {
+    let (category, pause_s) = classify(&m.code);
+    let mut text = m.message;
+    if let Some(detail) = m.detail {
+        text = format!("{text} ({})", detail.trim_end_matches('.'));
+    }
+    let mut error = Error::new(category, text).code(m.code.clone());
+    if pause_s > 0 {
+        error = error.retry_after(Duration::from_secs(pause_s));
+    }
+    match m.hint.or_else(|| own_hint(&m.code).map(str::to_owned)) {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
+/// The category of an SQLSTATE and the seconds to wait before a retry.
+fn classify(code: &str) -> (Category, u64) {
+    match code {
+        "53300" | "57P01" | "57P02" | "57P03" => (Category::Capacity, 15),
+        "40001" | "40P01" => (Category::Deadlock, 1),
+        // 55P03 is a lock that did not come within lock_timeout, 57P05 a session that idled too long.
+        QUERY_CANCELED | "55P03" => (Category::Timeout, 0),
+        "57P05" => (Category::Network, 0),
+        "42501" => (Category::Auth, 0),
+        "3D000" => (Category::NotFound, 0),
+        _ => match code.get(..2) {
+            Some("08") => (Category::Network, 0),
+            Some("53") => (Category::Capacity, 5),
+            Some("28") => (Category::Auth, 0),
+            _ => (Category::Permanent, 0),
+        },
+    }
+}
+
+/// What to do about errors to which the server adds no hint.
+fn own_hint(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "28P01" | "28000" => "check user and password, and the server's pg_hba.conf for this host and TLS mode",
+        "42501" => "grant SELECT on what the query reads to this role",
+        "3D000" => "check the database name",
+        "53300" => "lower the number of parallel readers, or raise max_connections or the role's connection limit",
+        QUERY_CANCELED => "raise \"statement_timeout_s\", or read in smaller chunks",
+        "55P03" => "raise \"lock_timeout_s\", or run when nobody holds the lock",
+        "25006" => "sessions are read-only: the query must not write or lock rows",
+        "40001" => "on a standby, long reads conflict with replay: raise max_standby_streaming_delay or read in chunks",
+        "42P01" => "check the table's name and schema, and the role's search_path",
+        _ => return None,
+    })
+}
+
+/// The error for a failed read, write or connect, naming the server.
+pub(crate) fn io_error(e: &io::Error, server: &str, doing: &str) -> Error {
+    let text = match e.kind() {
+        io::ErrorKind::UnexpectedEof => format!("server \"{server}\" closed the connection unexpectedly"),
+        _ => format!("could not {doing} server \"{server}\": {}", plain(e)),
+    };
+    let error = Error::network(text);
+    match e.kind() {
+        io::ErrorKind::ConnectionRefused => error.hint("check host and port, and that the server listens there"),
+        io::ErrorKind::NotFound => error.hint("check the socket directory and the port"),
+        _ => error,
+    }
+}
+
+/// The system's text without Rust's "(os error 111)".
+fn plain(e: &io::Error) -> String {
+    let text = e.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}
+
+/// The server, or what sits between, does not speak the protocol as documented.
+pub(crate) fn protocol(what: impl std::fmt::Display) -> Error {
+    Error::internal(format!("unexpected answer of the server: {what}"))
+        .hint("is this a PostgreSQL server or a proxy that speaks its protocol, version 3")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn categories_follow_the_sqlstate() {
+        for (code, category, pause_s) in [
+            ("08006", Category::Network, 0),
+            ("57P01", Category::Capacity, 15),
+            ("53300", Category::Capacity, 15),
+            ("53200", Category::Capacity, 5),
+            ("40001", Category::Deadlock, 1),
+            ("40P01", Category::Deadlock, 1),
+            ("57014", Category::Timeout, 0),
+            ("28P01", Category::Auth, 0),
+            ("42501", Category::Auth, 0),
+            ("42P01", Category::Permanent, 0),
+            ("3D000", Category::NotFound, 0),
+            ("", Category::Permanent, 0),
+        ] {
+            assert_eq!(classify(code), (category, pause_s), "{code}");
+        }
+    }
+
+    #[test]
+    fn detail_and_hint_of_the_server_are_kept() {
+        let error = from_message(ServerMessage {
+            code: "42703".into(),
+            message: "column \"x\" does not exist".into(),
+            detail: Some("There is one elsewhere.".into()),
+            hint: Some("Perhaps you meant \"y\".".into()),
+            ..ServerMessage::default()
+        });
+        assert_eq!(error.to_string(), "column \"x\" does not exist (There is one elsewhere) (42703)");
+        assert_eq!(error.hint_text(), Some("Perhaps you meant \"y\"."));
+    }
+
+    #[test]
+    fn socket_errors_name_the_server_and_not_the_errno() {
+        let refused = io::Error::from_raw_os_error(111);
+        let error = io_error(&refused, "db:5432", "connect to");
+        assert_eq!(error.to_string(), "could not connect to server \"db:5432\": connection refused");
+        assert_eq!(error.category(), Category::Network);
+    }
+}

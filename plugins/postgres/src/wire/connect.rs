@@ -1,0 +1,115 @@
+//! From a target to a session: TCP or socket, TLS, start-up packet, log-in, and the key that can cancel it.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use postgres_protocol::message::backend::Message;
+use postgres_protocol::message::frontend;
+use rivet_plugin_api::{Cancel, Error, Result};
+
+use super::inbox::Inbox;
+use super::transport::Transport;
+use super::{Connection, tls};
+use crate::error::{io_error, protocol};
+use crate::options::Target;
+
+/// How long a cancel request may take: it runs while the user waits for the end.
+const CANCEL_LIMIT: Duration = Duration::from_secs(2);
+
+impl Connection {
+    /// Connects and logs in. Errors say whether network, log-in or configuration is at fault.
+    pub(crate) fn open(target: &Arc<Target>, cancel: &Cancel) -> Result<Self> {
+        cancel.check()?;
+        let deadline = target.connect_timeout.and_then(|limit| Instant::now().checked_add(limit));
+        let transport = tls::encrypt(Transport::connect(target, deadline)?, target, deadline)?;
+        let mut connection = Self {
+            transport,
+            inbox: Inbox::new(),
+            target: Arc::clone(target),
+            cancel: cancel.clone(),
+            cancel_sent: None,
+            deadline,
+            parameters: Vec::new(),
+            key: None,
+            awaits_ready: false,
+            broken: false,
+        };
+        connection.start()?;
+        connection.deadline = None;
+        Ok(connection)
+    }
+
+    fn start(&mut self) -> Result<()> {
+        let target = Arc::clone(&self.target);
+        let version = concat!("rivet/", env!("CARGO_PKG_VERSION"));
+        let mut parameters = vec![
+            ("user", target.user.as_str()),
+            ("database", &target.database),
+            ("application_name", target.application_name.as_deref().unwrap_or(version)),
+            // Only what poolers let through; the rest is set inside each transaction.
+            ("client_encoding", "UTF8"),
+            ("DateStyle", "ISO, MDY"),
+            ("TimeZone", "UTC"),
+            ("standard_conforming_strings", "on"),
+        ];
+        parameters.extend(target.options.as_deref().map(|options| ("options", options)));
+        let mut out = BytesMut::new();
+        frontend::startup_message(parameters, &mut out).map_err(protocol)?;
+        self.send(&out)?;
+        self.authenticate()?;
+        loop {
+            match self.message()? {
+                Message::BackendKeyData(body) => self.key = Some((body.process_id(), body.secret_key())),
+                Message::ReadyForQuery(_) => break,
+                _ => return Err(protocol("neither key nor readiness after the log-in")),
+            }
+        }
+        if self.parameter("integer_datetimes") == Some("off") {
+            return Err(Error::unsupported("the server stores timestamps as floating point numbers")
+                .hint("use PostgreSQL 10 or newer"));
+        }
+        Ok(())
+    }
+
+    /// What ends a running statement of this connection from another thread.
+    pub(crate) fn cancel_key(&self) -> CancelKey {
+        CancelKey { target: Arc::clone(&self.target), key: self.key }
+    }
+}
+
+/// The right to cancel what a connection runs. It works over a connection of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct CancelKey {
+    target: Arc<Target>,
+    key: Option<(i32, i32)>,
+}
+
+impl CancelKey {
+    /// Asks the server to cancel. Whether it did shows in the cancelled connection only.
+    pub(crate) fn cancel(&self) {
+        if let Err(e) = self.try_cancel() {
+            tracing::warn!("could not cancel the statement on the server: {e}");
+        }
+    }
+
+    fn try_cancel(&self) -> Result<()> {
+        // Some poolers give no key: closing the connection has to do then.
+        let Some((process, secret)) = self.key else { return Ok(()) };
+        let deadline = Instant::now().checked_add(CANCEL_LIMIT);
+        let mut transport = tls::encrypt(Transport::connect(&self.target, deadline)?, &self.target, deadline)?;
+        let mut out = BytesMut::new();
+        frontend::cancel_request(process, secret, &mut out);
+        let failed = |e: io::Error| io_error(&e, &self.target.name(), "send a cancel request to");
+        super::write_all(&mut transport, &out).map_err(failed)?;
+        // The server closes the connection when it has passed the request on.
+        while deadline.is_some_and(|d| Instant::now() < d) {
+            match transport.read(&mut [0; 16]) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                _ => break,
+            }
+        }
+        Ok(())
+    }
+}

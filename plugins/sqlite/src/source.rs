@@ -1,0 +1,139 @@
+//! The calls of the contract. Each opens a connection of its own, which costs microseconds, and runs on its thread, so
+//! that the host's wish to stop reaches it.
+
+use rivet_plugin_api::{
+    BatchReader, Bounds, BoundsRequest, Column, Context, DescribeRequest, Description, Explanation, Mapping, Probe,
+    ReadRequest, Result, Source, SourceCapabilities, Timeouts,
+};
+use rusqlite::{Connection, params_from_iter};
+
+use crate::error::driver;
+use crate::explain;
+use crate::filter::{self, Statement};
+use crate::options::{Location, Options};
+use crate::query::Query;
+use crate::reader::{Reader, typed};
+use crate::types::Overrides;
+use crate::worker::run;
+
+/// The limits of calls that bring none: a lock that lasts longer is an error, not a hang.
+const DEFAULT_TIMEOUTS: Timeouts = Timeouts { statement_s: 0, lock_s: 5 };
+
+/// An SQLite database file.
+#[derive(Debug)]
+pub struct Sqlite {
+    location: Location,
+}
+
+impl Source for Sqlite {
+    type Options = Options;
+
+    const CAPABILITIES: SourceCapabilities = SourceCapabilities {
+        explain: true,
+        bounds: true,
+        count: true,
+        snapshot: false,
+        window: true,
+        range: true,
+        dense: true,
+        since: true,
+        concurrent_readers: true,
+    };
+
+    fn open(options: Options, context: &Context) -> Result<Self> {
+        let location = options.location()?;
+        run(&location, DEFAULT_TIMEOUTS, context, |_| Ok(()))?;
+        Ok(Self { location })
+    }
+
+    fn probe(&mut self, context: &Context) -> Result<Probe> {
+        let database = self.location.display();
+        run(&self.location, DEFAULT_TIMEOUTS, context, |connection| {
+            Ok(Probe {
+                server: "SQLite".to_owned(),
+                version: rusqlite::version().to_owned(),
+                database: Some(database),
+                warnings: warnings(connection)?,
+                ..Probe::default()
+            })
+        })
+    }
+
+    fn describe(&mut self, request: &DescribeRequest, context: &Context) -> Result<Description> {
+        let request = request.clone();
+        run(&self.location, DEFAULT_TIMEOUTS, context, move |connection| {
+            let overrides = Overrides::check(&request.mapping)?;
+            let query = Query::check(connection, &request.query)?;
+            let columns = typed(connection, &query, &overrides)?.into_iter().map(|column| Column {
+                arrow_type: column.kind.data_type().to_string(),
+                name: column.name,
+                native_type: column.native,
+                nullable: true,
+                rule: column.rule,
+            });
+            Ok(Description { columns: columns.collect() })
+        })
+    }
+
+    fn read(&mut self, request: &ReadRequest, context: &Context) -> Result<Box<dyn BatchReader>> {
+        Ok(Box::new(Reader::start(&self.location, request, context)?))
+    }
+
+    fn explain(&mut self, request: &ReadRequest, context: &Context) -> Result<Explanation> {
+        let request = request.clone();
+        run(&self.location, request.timeouts, context, move |connection| {
+            let query = Query::check(connection, &request.query)?;
+            let typed = typed(connection, &query, &Overrides::check(&request.mapping)?)?;
+            explain::explain(connection, &filter::read(&query, &typed, &request)?)
+        })
+    }
+
+    fn bounds(&mut self, request: &BoundsRequest, context: &Context) -> Result<Bounds> {
+        let request = request.clone();
+        run(&self.location, DEFAULT_TIMEOUTS, context, move |connection| {
+            let query = Query::check(connection, &request.query)?;
+            // The request brings no overrides, so that the bounds are those of the default types.
+            let typed = typed(connection, &query, &Overrides::check(&Mapping::default())?)?;
+            let column = &typed[query.column(&request.column)?];
+            let bound = |function| {
+                let statement = filter::bound(&query, &typed, &request, function)?;
+                one(connection, statement, |row| Ok(filter::cursor_value(column, row.get_ref(0)?)))
+                    .map_err(|e| e.context(format!("could not find the bounds of column \"{}\"", column.name)))?
+            };
+            Ok(Bounds { min: bound("min")?, max: bound("max")?, nulls: None })
+        })
+    }
+
+    fn count(&mut self, request: &ReadRequest, context: &Context) -> Result<u64> {
+        let request = request.clone();
+        run(&self.location, request.timeouts, context, move |connection| {
+            let query = Query::check(connection, &request.query)?;
+            let typed = typed(connection, &query, &Overrides::check(&request.mapping)?)?;
+            one(connection, filter::count(&query, &typed, &request)?, |row| row.get::<_, i64>(0)).map(i64::unsigned_abs)
+        })
+    }
+}
+
+/// The one row of a statement.
+fn one<T>(
+    connection: &Connection,
+    statement: Statement,
+    read: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+) -> Result<T> {
+    connection.query_row(&statement.sql, params_from_iter(statement.values), read).map_err(driver)
+}
+
+/// What an operator should know.
+fn warnings(connection: &Connection) -> Result<Vec<String>> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, String>(0)).map_err(driver);
+    let mut warnings = Vec::new();
+    if pragma("journal_mode")? != "wal" {
+        warnings.push("the database is not in WAL mode: while an export reads, writers cannot commit".to_owned());
+    }
+    let encoding = pragma("encoding")?;
+    if encoding != "UTF-8" {
+        warnings
+            .push(format!("the database stores text as {encoding}: SQLite replaces unpaired surrogates on reading"));
+    }
+    Ok(warnings)
+}

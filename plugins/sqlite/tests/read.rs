@@ -1,0 +1,408 @@
+//! The source on real database files: values at the edges, filters, errors and cancellation.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rivet_plugin_api::arrow_array::cast::AsArray;
+use rivet_plugin_api::arrow_array::types::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
+use rivet_plugin_api::arrow_array::{Array, RecordBatch};
+use rivet_plugin_api::{
+    BatchSize, BoundsRequest, Category, Context, CursorValue, DescribeRequest, Error, Filter, Mapping, ReadRequest,
+    Source, TimeEncoding, Timeouts,
+};
+use rivet_plugin_sqlite::{Options, Sqlite};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+/// A database made by `sql`, and its file.
+struct Database(TempDir);
+
+impl Database {
+    fn new(sql: &str) -> Self {
+        let database = Self(TempDir::new().unwrap());
+        database.connect().execute_batch(sql).unwrap();
+        database
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("test.db")
+    }
+
+    fn connect(&self) -> Connection {
+        Connection::open(self.path()).unwrap()
+    }
+
+    fn source(&self) -> Sqlite {
+        open(&self.path()).unwrap()
+    }
+
+    fn read(&self, request: &ReadRequest) -> Result<Vec<RecordBatch>, Error> {
+        let mut reader = self.source().read(request, &Context::default())?;
+        let mut batches = Vec::new();
+        while let Some(batch) = reader.next()? {
+            assert!(batch.num_rows() > 0);
+            assert_eq!(batch.schema(), reader.schema());
+            batches.push(batch);
+        }
+        assert!(reader.next()?.is_none());
+        reader.close()?;
+        Ok(batches)
+    }
+
+    fn one(&self, query: &str) -> RecordBatch {
+        let mut batches = self.read(&all(query)).unwrap();
+        assert_eq!(batches.len(), 1);
+        batches.remove(0)
+    }
+
+    fn error(&self, query: &str) -> Error {
+        self.read(&all(query)).unwrap_err()
+    }
+
+    fn integers(&self, request: &ReadRequest) -> Vec<i64> {
+        let batches = self.read(request).unwrap();
+        batches.iter().flat_map(|b| b.column(0).as_primitive::<Int64Type>().values().to_vec()).collect()
+    }
+
+    fn types(&self, query: &str, mapping: Mapping) -> Vec<String> {
+        let request = DescribeRequest { query: query.into(), mapping };
+        let description = self.source().describe(&request, &Context::default()).unwrap();
+        description.columns.into_iter().map(|c| c.arrow_type).collect()
+    }
+}
+
+fn open(path: &Path) -> Result<Sqlite, Error> {
+    Sqlite::open(Options { path: Some(path.to_owned()), url: None }, &Context::default())
+}
+
+fn all(query: &str) -> ReadRequest {
+    ReadRequest { query: query.into(), ..ReadRequest::default() }
+}
+
+fn filtered(query: &str, filter: Filter) -> ReadRequest {
+    ReadRequest { filter, ..all(query) }
+}
+
+fn columns(entries: &[(&str, &str)]) -> Mapping {
+    let columns = entries.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    Mapping { columns, types: BTreeMap::new() }
+}
+
+#[test]
+fn edge_values_arrive_as_they_are() {
+    let db = Database::new(
+        "CREATE TABLE t(i INTEGER, r REAL, s TEXT, b BLOB, f BOOLEAN, n DECIMAL(10,2), d DATE, ts DATETIME, j JSON);
+         INSERT INTO t VALUES
+           (9223372036854775807, -0.0, '', x'', 1, 12.50, '2024-02-29', '2024-01-02 03:04:05.5', '{\"a\":1}'),
+           (-9223372036854775808, 9e999, 'Zoë 漢 🦀' || char(0) || 'x', x'00ff', 0, 9007199254740993, '0001-01-01', '2024-01-02T03:04:05+02:00', '7'),
+           (NULL, 0.0/0.0, NULL, NULL, NULL, '1.10x', NULL, NULL, NULL);",
+    );
+    let batch = db.one("SELECT * FROM t;");
+    let integers = batch.column(0).as_primitive::<Int64Type>();
+    assert_eq!((integers.value(0), integers.value(1), integers.is_null(2)), (i64::MAX, i64::MIN, true));
+    let reals = batch.column(1).as_primitive::<Float64Type>();
+    assert!(reals.value(1).is_infinite());
+    // SQLite itself has no NaN, and stores -0.0 as the integer 0.
+    assert!(reals.value(0) == 0.0 && reals.is_null(2));
+    let text = batch.column(2).as_string::<i32>();
+    assert_eq!((text.value(0), text.is_null(0), text.value(1), text.is_null(2)), ("", false, "Zoë 漢 🦀\0x", true));
+    let blobs = batch.column(3).as_binary::<i32>();
+    assert_eq!((blobs.value(0), blobs.is_null(0), blobs.value(1)), (&b""[..], false, &[0, 255][..]));
+    assert!(batch.column(4).as_boolean().value(0) && !batch.column(4).as_boolean().value(1));
+    let numbers: Vec<_> = batch.column(5).as_string::<i32>().iter().flatten().collect();
+    assert_eq!(numbers, ["12.5", "9007199254740993", "1.10x"]);
+    assert_eq!(batch.column(6).as_primitive::<Date32Type>().value(0), 19_782);
+    let times = batch.column(7).as_primitive::<TimestampMicrosecondType>();
+    assert_eq!((times.value(0), times.value(1)), (1_704_164_645_500_000, 1_704_157_445_000_000));
+    assert_eq!(batch.column(8).as_string::<i32>().value(1), "7");
+    assert_eq!(batch.schema().field(5).metadata()["rivet.native_type"], "DECIMAL(10,2)");
+}
+
+#[test]
+fn a_value_that_does_not_fit_names_row_and_column() {
+    let db = Database::new("CREATE TABLE t(i INTEGER, r REAL, s TEXT, f BOOL, d DATE, ts TIMESTAMP)");
+    for (column, value, says) in [
+        ("i", "'abc'", "holds text, which does not fit int64"),
+        ("i", "1.5", "a real number that is no 64-bit integer"),
+        ("i", "x'00'", "holds a blob"),
+        ("r", "'abc'", "holds text"),
+        ("s", "x'00'", "holds a blob, which does not fit text"),
+        ("s", "CAST(x'ff' AS TEXT)", "text that is not UTF-8"),
+        ("f", "2", "an integer other than 0 and 1"),
+        ("d", "'2024-02-30'", "text other than YYYY-MM-DD"),
+        ("d", "1704067200", "holds an integer"),
+        ("ts", "1704067200", "holds an integer, which does not fit timestamp"),
+        ("ts", "'2024-01-02 03:04:05.1234567'", "at most microseconds"),
+    ] {
+        db.connect()
+            .execute_batch(&format!("DELETE FROM t; INSERT INTO t({column}) VALUES (NULL), ({value})"))
+            .unwrap();
+        let error = db.error("SELECT * FROM t");
+        assert_eq!(error.category(), Category::Data);
+        assert!(error.message().starts_with(&format!("row 2 of column \"{column}\" holds")), "{error}");
+        assert!(error.message().contains(says), "{error}");
+        assert!(error.hint_text().is_some());
+    }
+}
+
+#[test]
+fn overrides_change_the_type() {
+    let db = Database::new(
+        "CREATE TABLE t(i INTEGER, b, ts DATETIME); INSERT INTO t VALUES (1, 'a', 5), ('x', CAST(x'ff' AS TEXT), 6)",
+    );
+    let mapping = columns(&[("I", "text"), ("b", "binary"), ("ts", "int64")]);
+    let batches = db.read(&ReadRequest { mapping: mapping.clone(), ..all("SELECT * FROM t") }).unwrap();
+    let text: Vec<_> = batches[0].column(0).as_string::<i32>().iter().flatten().collect();
+    assert_eq!(text, ["1", "x"]);
+    assert_eq!(batches[0].column(1).as_binary::<i32>().value(1), [255]);
+    assert_eq!(batches[0].column(2).as_primitive::<Int64Type>().value(1), 6);
+    assert_eq!(db.types("SELECT * FROM t", mapping), ["Utf8", "Binary", "Int64"]);
+    let types = BTreeMap::from([("any".to_owned(), "binary".to_owned()), ("datetime".to_owned(), "text".to_owned())]);
+    assert_eq!(db.types("SELECT b, ts FROM t", Mapping { types, ..Mapping::default() }), ["Binary", "Utf8"]);
+    let error = db.read(&ReadRequest { mapping: columns(&[("i", "decimal")]), ..all("SELECT * FROM t") }).unwrap_err();
+    assert_eq!(error.category(), Category::Config);
+}
+
+#[test]
+fn expressions_take_the_type_of_their_first_values() {
+    let db = Database::new("CREATE TABLE t(a); INSERT INTO t VALUES (NULL), (1), (2.5)");
+    let query = "SELECT count(*) AS n, max(a), 'x' AS s, x'01' AS b, NULL AS z FROM t";
+    assert_eq!(db.types(query, Mapping::default()), ["Int64", "Float64", "Utf8", "Binary", "Utf8"]);
+    assert_eq!(db.one("SELECT a FROM t").column(0).as_primitive::<Float64Type>().values()[1..], [1.0, 2.5]);
+    // Behind the sample, and in the sample: both are errors, never NULL.
+    let late = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+                SELECT CASE i WHEN 2500 THEN 'x' ELSE i END AS v FROM n";
+    assert!(db.error(late).message().starts_with("row 2500 of column \"v\" holds text"));
+    assert!(db.error(&late.replace("2500", "3")).message().starts_with("row 3 of column \"v\" holds text"));
+    assert_eq!(db.read(&all("SELECT a FROM t WHERE 0")).unwrap().len(), 0);
+}
+
+#[test]
+fn rows_come_in_batches_of_bounded_size() {
+    let db = Database::new(
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, s TEXT);
+         INSERT INTO t SELECT value, 'row ' || value FROM (WITH RECURSIVE n(value) AS
+           (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 70000) SELECT value FROM n);",
+    );
+    let batches = db.read(&all("SELECT id, s, id + 0 AS e FROM t")).unwrap();
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [10_000; 7]);
+    assert_eq!(batches[6].column(1).as_string::<i32>().value(9_999), "row 70000");
+    assert_eq!(db.integers(&all("SELECT id FROM t")), (1..=70_000).collect::<Vec<_>>());
+    let batch = BatchSize { rows: 1_000_000, bytes: 100_000 };
+    let small = db.read(&ReadRequest { batch, ..all("SELECT id, s FROM t") }).unwrap();
+    assert!(small.len() > 10 && small.iter().all(|b| b.get_array_memory_size() < 1 << 20));
+}
+
+#[test]
+fn every_filter_covers_its_rows_once() {
+    let db = Database::new(
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, k INTEGER, ts DATETIME, d DATE, u TEXT COLLATE NOCASE);
+         INSERT INTO t VALUES (1, 10, '2024-01-01 00:00:00', '2024-01-01', 'a'), (2, 20, '2024-01-01T00:00:00.000', '2024-01-02', 'A'),
+           (3, 20, '2024-01-02T01:00:00+02:00', '2024-01-03', 'b'), (4, NULL, NULL, NULL, NULL), (5, 30, '2024-01-02 00:00:00', '2024-01-04', 'c');",
+    );
+    let query = "SELECT * FROM t -- all of them;\n;";
+    let int = |v| Some(CursorValue::Int(v));
+    let window = |column: &str, after, upto, include_null| {
+        db.integers(&filtered(query, Filter::Window { column: column.into(), after, upto, include_null }))
+    };
+    assert_eq!(window("k", int(10), int(20), false), [2, 3]);
+    assert_eq!(window("K", None, int(20), true), [1, 2, 3, 4]);
+    assert_eq!(window("k", None, None, false), [1, 2, 3, 5]);
+    assert_eq!(window("k", None, None, true), [1, 2, 3, 4, 5]);
+    // Two forms of one instant are one value, and the offset counts.
+    let midnight = 1_704_067_200_000_000;
+    let at = |us| Some(CursorValue::Timestamp(us));
+    assert_eq!(window("ts", at(midnight), at(midnight + 86_400_000_000), false), [3, 5]);
+    assert_eq!(window("ts", None, at(midnight), false), [1, 2]);
+    assert_eq!(window("d", Some(CursorValue::Date(19_724)), None, false), [3, 5]);
+    assert_eq!(window("u", Some(CursorValue::Text("A".into())), None, false), [3, 5]);
+    let range =
+        |from, to| db.integers(&filtered(query, Filter::Range { column: "k".into(), from, to, include_null: false }));
+    assert_eq!((range(int(10), int(20)), range(int(20), None)), (vec![1], vec![2, 3, 5]));
+    let dense = |from, to| db.integers(&filtered(query, Filter::Dense { order_by: "k".into(), from, to }));
+    assert_eq!((dense(0, 2), dense(2, 4), dense(4, 9)), (vec![4, 1], vec![2, 3], vec![5]));
+    let since = |column: &str, instant, encoding| {
+        db.integers(&filtered(query, Filter::Since { column: column.into(), instant, encoding }))
+    };
+    assert_eq!(since("ts", midnight + 1, TimeEncoding::Timestamp), [3, 5]);
+    assert_eq!(since("d", midnight + 1, TimeEncoding::Timestamp), [2, 3, 5]);
+    assert_eq!(since("k", 20_000_000, TimeEncoding::Unix), [2, 3, 5]);
+    let count = db.source().count(
+        &filtered(query, Filter::Window { column: "k".into(), after: int(10), upto: None, include_null: false }),
+        &Context::default(),
+    );
+    assert_eq!(count.unwrap(), 3);
+}
+
+#[test]
+fn columns_order_and_repeated_names() {
+    let db = Database::new("CREATE TABLE t(a INTEGER, \"select\" TEXT); INSERT INTO t VALUES (2, 'x'), (1, 'y')");
+    let request = ReadRequest {
+        order_by: vec!["a".into()],
+        columns: Some(vec!["select".into(), "A_2".into()]),
+        ..all("SELECT a, \"select\", a AS a FROM t")
+    };
+    let batch = &db.read(&request).unwrap()[0];
+    assert_eq!(batch.schema().field(1).name(), "a_2");
+    assert_eq!(batch.column(0).as_string::<i32>().value(0), "y");
+    let error = db.read(&ReadRequest { order_by: vec!["b".into()], ..all("SELECT a FROM t") }).unwrap_err();
+    assert_eq!((error.category(), error.hint_text()), (Category::Config, Some("its columns are \"a\"")));
+}
+
+#[test]
+fn bounds_are_typed() {
+    let db = Database::new(
+        "CREATE TABLE t(id INTEGER, ts DATETIME, d DATE, n NUMERIC, s TEXT);
+         INSERT INTO t VALUES (5, '2024-01-02T00:00:00Z', '2024-01-02', 1.5, 'b'), (-7, '2024-01-02 01:00:00', '2024-01-01', 3, 'a'), (NULL, NULL, NULL, NULL, NULL);",
+    );
+    let bounds = |column: &str, above| {
+        let request = BoundsRequest { query: "SELECT * FROM t;".into(), column: column.into(), above, snapshot: None };
+        db.source()
+            .bounds(&request, &Context::default())
+            .map(|b| (b.min.map(|v| v.to_string()), b.max.map(|v| v.to_string())))
+    };
+    let pair = |min: &str, max: &str| (Some(min.to_owned()), Some(max.to_owned()));
+    assert_eq!(bounds("id", None).unwrap(), pair("-7", "5"));
+    assert_eq!(bounds("id", Some(CursorValue::Int(-7))).unwrap(), pair("5", "5"));
+    assert_eq!(bounds("id", Some(CursorValue::Int(5))).unwrap(), (None, None));
+    assert_eq!(bounds("ts", None).unwrap(), pair("2024-01-02T00:00:00.000000", "2024-01-02T01:00:00.000000"));
+    assert_eq!(bounds("d", None).unwrap(), pair("2024-01-01", "2024-01-02"));
+    assert_eq!(bounds("n", None).unwrap(), pair("1.5", "3"));
+    assert_eq!(bounds("s", None).unwrap(), pair("a", "b"));
+    db.connect().execute_batch("INSERT INTO t(id, ts) VALUES ('stray', 'never')").unwrap();
+    for column in ["id", "ts"] {
+        assert_eq!(bounds(column, None).unwrap_err().category(), Category::Data, "{column}");
+    }
+}
+
+#[test]
+fn what_is_not_one_reading_statement_is_refused() {
+    let db = Database::new("CREATE TABLE t(a INTEGER)");
+    for query in [
+        "SELECT 1; SELECT 2",
+        "DELETE FROM t",
+        "WITH x AS (SELECT 1) INSERT INTO t SELECT * FROM x",
+        "PRAGMA query_only=OFF",
+        "SELECT ?",
+        "",
+    ] {
+        assert_eq!(db.error(query).category(), Category::Permanent, "{query}");
+    }
+    let error = db.error("SELECT a FROM t\n  WHERE ORDER BY a");
+    assert!(error.message().contains("at line 2, column"), "{error}");
+    assert_eq!(error.code_text(), Some("SQLITE_ERROR"));
+    assert!(db.error("SELECT \"b\" FROM t").message().contains("no such column"));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_says_why() {
+    let db = Database::new("CREATE TABLE t(a)");
+    let missing = open(&db.0.path().join("missing.db")).unwrap_err();
+    assert_eq!(missing.category(), Category::NotFound);
+    assert!(missing.hint_text().is_some() && !db.0.path().join("missing.db").exists());
+    let text = db.0.path().join("text.db");
+    std::fs::write(
+        &text,
+        "this is no database, and it is longer than a header of one hundred bytes, which SQLite wants to see first",
+    )
+    .unwrap();
+    let error = open(&text).unwrap_err();
+    assert_eq!((error.category(), error.code_text()), (Category::Permanent, Some("SQLITE_NOTADB")));
+    assert!(open(db.0.path()).is_err());
+}
+
+#[test]
+fn a_lock_is_waited_for_and_then_reported() {
+    let db = Database::new("CREATE TABLE t(a INTEGER); INSERT INTO t VALUES (1)");
+    let mut source = db.source();
+    let writer = db.connect();
+    writer.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let timeouts = Timeouts { lock_s: 1, statement_s: 0 };
+    let error = source.read(&ReadRequest { timeouts, ..all("SELECT a FROM t") }, &Context::default()).err().unwrap();
+    assert_eq!((error.category(), error.code_text()), (Category::Timeout, Some("SQLITE_BUSY")));
+    writer.execute_batch("COMMIT").unwrap();
+    assert_eq!(db.integers(&all("SELECT a FROM t")), [1]);
+}
+
+#[test]
+fn a_read_sees_one_moment() {
+    let db = Database::new("PRAGMA journal_mode=WAL; CREATE TABLE t(a INTEGER); INSERT INTO t VALUES (1), (2), (3)");
+    let request = ReadRequest { batch: BatchSize { rows: 1, bytes: 1 << 20 }, ..all("SELECT a FROM t") };
+    let mut reader = db.source().read(&request, &Context::default()).unwrap();
+    assert_eq!(reader.next().unwrap().unwrap().num_rows(), 1);
+    db.connect().execute_batch("DELETE FROM t").unwrap();
+    assert!(reader.next().unwrap().is_some() && reader.next().unwrap().is_some() && reader.next().unwrap().is_none());
+}
+
+const ENDLESS: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n";
+
+#[test]
+fn cancelling_and_closing_end_an_endless_query() {
+    let db = Database::new("CREATE TABLE t(a)");
+    // One sends batches for ever, the other never sends one.
+    for query in [ENDLESS.to_owned(), format!("{ENDLESS} WHERE i < 0")] {
+        let context = Context::default();
+        let cancel = context.cancel().clone();
+        let timer = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(200));
+            cancel.cancel();
+            Instant::now()
+        });
+        let error = db
+            .source()
+            .read(&all(&query), &context)
+            .and_then(|mut reader| -> Result<(), Error> {
+                loop {
+                    reader.next()?;
+                }
+            })
+            .unwrap_err();
+        let cancelled = timer.join().unwrap();
+        assert_eq!(error.category(), Category::Cancelled);
+        assert!(cancelled.elapsed() < Duration::from_secs(1));
+    }
+    let begun = Instant::now();
+    let mut reader = db.source().read(&all(ENDLESS), &Context::default()).unwrap();
+    reader.next().unwrap();
+    reader.close().unwrap();
+    drop(db.source().read(&all(ENDLESS), &Context::default()).unwrap());
+    assert!(begun.elapsed() < Duration::from_secs(2));
+}
+
+#[test]
+fn a_statement_limit_counts_only_waiting() {
+    let db = Database::new("CREATE TABLE t(a)");
+    let timeouts = Timeouts { statement_s: 1, lock_s: 0 };
+    let request = ReadRequest { timeouts, ..all(&format!("{ENDLESS} WHERE i < 0")) };
+    let error = db.source().read(&request, &Context::default()).err().unwrap();
+    assert_eq!(error.category(), Category::Timeout);
+    let mut reader = db.source().read(&ReadRequest { timeouts, ..all("VALUES (1)") }, &Context::default()).unwrap();
+    std::thread::sleep(Duration::from_millis(1200));
+    assert!(reader.next().unwrap().is_some());
+}
+
+#[test]
+fn explain_and_probe_tell_what_an_operator_needs() {
+    let db = Database::new(
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, k INTEGER); CREATE INDEX by_k ON t(k);
+         INSERT INTO t SELECT value, value FROM json_each('[1,2,3]');",
+    );
+    let mut source = db.source();
+    let scan = source.explain(&all("SELECT * FROM t"), &Context::default()).unwrap();
+    assert_eq!((scan.rows, scan.scan.as_deref(), scan.index), (Some(3), Some("SCAN t"), None));
+    let filter =
+        Filter::Window { column: "k".into(), after: Some(CursorValue::Int(1)), upto: None, include_null: false };
+    let plan = source.explain(&filtered("SELECT id, k FROM t;", filter), &Context::default()).unwrap();
+    assert_eq!(
+        (plan.index.as_deref(), &plan.index_columns[..]),
+        (Some("by_k"), &["k".to_owned()][..]),
+        "{}",
+        plan.plan
+    );
+    let probe = source.probe(&Context::default()).unwrap();
+    assert_eq!(probe.server, "SQLite");
+    assert!(probe.warnings[0].contains("WAL"));
+}
