@@ -158,8 +158,10 @@ impl Run<'_> {
     /// Compares the columns with those of the last run.
     fn track_schema(&mut self, schema: &Schema) -> Result<Vec<SchemaColumn>> {
         let name = &self.job.export.name;
-        let column =
-            |f: &arrow_schema::FieldRef| SchemaColumn { name: f.name().clone(), data_type: f.data_type().to_string() };
+        let column = |f: &arrow_schema::FieldRef| SchemaColumn {
+            name: f.name().clone(),
+            data_type: format!("{:?}", f.data_type()),
+        };
         let columns: Vec<SchemaColumn> = schema.fields().iter().map(column).collect();
         let Some(stored) = self.state.stored_schema(name)? else { return Ok(columns) };
         let change = SchemaChange::between(&stored, &columns);

@@ -100,6 +100,11 @@ pub unsafe fn export_schema(schema: &Schema, out: *mut RvArrowSchema) -> Result<
 /// # Safety
 /// `schema` must point to a schema that keeps the rules of the C Data Interface; it is released by this call.
 pub unsafe fn import_schema(schema: *mut RvArrowSchema) -> Result<SchemaRef> {
+    // SAFETY: the caller promises a schema; only its own fields are followed.
+    if let Err(why) = unsafe { super::vet::schema(schema) } {
+        // Leaked, as a batch that lies about itself is.
+        return Err(Error::internal(format!("malformed schema: {why}")));
+    }
     // SAFETY: `from_raw` moves the struct out and marks the original as released; layouts are equal.
     let ffi = unsafe { FFI_ArrowSchema::from_raw(schema.cast()) };
     Ok(SchemaRef::new(Schema::try_from(&ffi)?))

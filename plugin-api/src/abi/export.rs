@@ -80,10 +80,11 @@ macro_rules! export_connector {
                 "\",\"kinds\":\"", $kinds, "\",\"abi\":\"1.0\",\"needs\":\"1.0\",\"panic\":\"abort\"}\0")
         };
 
-        #[expect(unexpected_cfgs, reason = "a connector need not declare the feature")]
-        #[cfg(not(feature = "linked"))]
+        // The lint is judged at the module around the `cfg`, and fires only in crates without the feature.
+        #[allow(unexpected_cfgs, reason = "a connector need not declare the feature")]
         mod rivet_entry {
             /// The one symbol of the plug-in ABI.
+            #[cfg(not(feature = "linked"))]
             #[unsafe(no_mangle)]
             pub extern "C" fn rivet_plugin_entry() -> *const $crate::abi::RvPlugin {
                 &raw const super::PLUGIN
@@ -477,10 +478,14 @@ struct SchemaWriter {
 
 impl Drop for SchemaWriter {
     fn drop(&mut self) {
-        if !self.ended
-            && let Err(e) = self.writer.abort()
-        {
-            tracing::warn!("could not clean up after a failed write: {e}");
+        if self.ended {
+            return;
+        }
+        // The drop may be part of a panic in `finish`: a second one that leaves it would end the process.
+        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.writer.abort())) {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => tracing::warn!("could not clean up after a failed write: {e}"),
+            Err(_) => tracing::warn!("could not clean up after a failed write: \"abort\" panicked"),
         }
     }
 }

@@ -251,7 +251,7 @@ impl SourceHandle {
         };
         // SAFETY: the call succeeded, so it filled the schema, which is ours to release.
         let schema = unsafe { arrow::import_schema(&raw mut schema) }
-            .map_err(|e| Error::internal(format!("plug-in \"{}\" sent a malformed schema: {e}", raw.plugin)))?;
+            .map_err(|e| e.context(format!("plug-in \"{}\" broke its promise", raw.plugin)))?;
         Ok(ReaderHandle { raw, table: self.table, schema, check_contents: self.check_contents, dead: false })
     }
 

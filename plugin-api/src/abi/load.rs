@@ -3,6 +3,8 @@
 #![expect(unsafe_code, reason = "loads a library and reads the table it returns")]
 
 use std::ffi::c_void;
+use std::fs::File;
+use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
 use abi_stable::abi_stability::abi_checking::check_layout_compatibility;
@@ -43,9 +45,14 @@ impl Plugin {
     pub fn load(path: &Path, opened: &Path, trust: Trust) -> std::result::Result<Self, Refusal> {
         const RTLD_NODELETE: i32 = 0x1000;
         let refuse = |reason: String| Refusal::new(path, reason);
+        // The loader knows libraries by name and would take the next one opened under the same number for this one.
+        // So the file gets a descriptor of its own, which stays open for as long as the library is loaded: for ever.
+        let pinned = File::open(opened).map_err(|e| refuse(format!("cannot be read: {e}")))?;
+        let name = format!("/proc/self/fd/{}", pinned.as_raw_fd());
         // SAFETY: initialisers of the library run here; that is what trusting a plug-in means.
-        let library = unsafe { Library::open(Some(opened), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) }
-            .map_err(|e| refuse(format!("cannot be loaded: {}", loader_text(&e, opened))))?;
+        let library = unsafe { Library::open(Some(&name), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) }
+            .map_err(|e| refuse(format!("cannot be loaded: {}", loader_text(&e, &name))))?;
+        std::mem::forget(pinned);
         // SAFETY: the marker says that the symbol is an entry of this contract.
         let entry: Symbol<extern "C" fn() -> *const RvPlugin> = unsafe { library.get(ENTRY_SYMBOL.as_bytes()) }
             .map_err(|_| refuse(format!("has no symbol \"{ENTRY_SYMBOL}\"")))?;
@@ -168,10 +175,10 @@ fn host_for(name: &str, linked: bool) -> &'static RvHost {
 }
 
 /// What the dynamic loader said, without the path it was given, which is not the one the user knows.
-fn loader_text(e: &libloading::Error, opened: &Path) -> String {
+fn loader_text(e: &libloading::Error, opened: &str) -> String {
     let text = match e {
         libloading::Error::DlOpen { source } => source.to_string(),
         other => other.to_string(),
     };
-    text.replace(&format!("{}: ", opened.display()), "")
+    text.replace(&format!("{opened}: "), "")
 }

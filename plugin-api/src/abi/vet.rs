@@ -1,11 +1,64 @@
-//! Structural checks of a foreign array before arrow follows its pointers: about 10 ns a column, so always on.
+//! Structural checks of foreign arrays and schemas before arrow follows their pointers: about 10 ns a column, so
+//! always on.
 
 #![expect(unsafe_code, reason = "follows the pointers of a foreign array, each after a check")]
 
-use arrow_data::layout;
-use arrow_schema::{DataType, Field, Schema};
+use std::ffi::{CStr, c_char};
 
-use super::RvArrowArray;
+use arrow_data::layout;
+use arrow_schema::{DataType, Field, FieldRef, Schema};
+
+use super::{RvArrowArray, RvArrowSchema};
+
+/// How deep types may nest: more than anyone stores, and far less than the stack holds.
+const MAX_DEPTH: u32 = 64;
+
+/// Compares what arrow takes for granted when it reads a schema: it panics over a missing or unreadable format.
+///
+/// # Safety
+/// `schema` must be NULL or point to a readable struct; its texts must end in NUL, and its `children` list must be as
+/// long as its count says.
+pub(super) unsafe fn schema(schema: *const RvArrowSchema) -> Result<(), String> {
+    // SAFETY: promised by the caller.
+    match unsafe { schema.as_ref() } {
+        Some(top) if top.release.is_none() => Err("the schema was released before".into()),
+        // SAFETY: promised by the caller.
+        top => unsafe { field(top, 0) },
+    }
+}
+
+/// # Safety
+/// As for [`schema`].
+unsafe fn field(schema: Option<&RvArrowSchema>, depth: u32) -> Result<(), String> {
+    let Some(schema) = schema else { return Err("a field is missing".into()) };
+    if depth > MAX_DEPTH {
+        return Err("its fields are nested too deep".into());
+    }
+    let is_text = |text: *const c_char| {
+        // SAFETY: the caller promises texts that end in NUL.
+        unsafe { CStr::from_ptr(text) }.to_str().is_ok()
+    };
+    if schema.format.is_null() || !is_text(schema.format) {
+        return Err("a field has no readable format".into());
+    }
+    if !schema.name.is_null() && !is_text(schema.name) {
+        return Err("the name of a field is not UTF-8".into());
+    }
+    let count = usize::try_from(schema.n_children).map_err(|_| "a field has a negative number of children")?;
+    if count > 0 && schema.children.is_null() {
+        return Err("a field has no list of children".into());
+    }
+    for i in 0..count {
+        // SAFETY: the list is not null and as long as its count says.
+        unsafe { field((*schema.children.add(i)).as_ref(), depth + 1)? };
+    }
+    // SAFETY: NULL or readable by the caller's promise.
+    match unsafe { schema.dictionary.as_ref() } {
+        // SAFETY: as above.
+        Some(values) => unsafe { field(Some(values), depth + 1) },
+        None => Ok(()),
+    }
+}
 
 /// Compares what can be compared without reading data.
 ///
@@ -21,16 +74,16 @@ pub(super) unsafe fn batch(array: *const RvArrowArray, schema: &Schema) -> Resul
     if top.n_buffers > 1 || top.null_count > 0 {
         return Err("rows of a batch cannot be null".into());
     }
-    if top.offset != 0 && top.length < 0 {
-        return Err("negative length".into());
+    if !fits(top.length) || !fits(top.offset) {
+        return Err("the batch has an impossible length or offset".into());
     }
     // SAFETY: as above.
-    unsafe { children(top, schema.fields(), "batch") }
+    unsafe { children(top, schema.fields(), true, "batch") }
 }
 
 /// # Safety
 /// As for [`batch`].
-unsafe fn children(array: &RvArrowArray, fields: &[std::sync::Arc<Field>], what: &str) -> Result<(), String> {
+unsafe fn children(array: &RvArrowArray, fields: &[FieldRef], of_struct: bool, what: &str) -> Result<(), String> {
     if usize::try_from(array.n_children) != Ok(fields.len()) {
         return Err(format!("{what} has {} columns, its schema has {}", array.n_children, fields.len()));
     }
@@ -42,8 +95,10 @@ unsafe fn children(array: &RvArrowArray, fields: &[std::sync::Arc<Field>], what:
         let Some(child) = (unsafe { (*array.children.add(i)).as_ref() }) else {
             return Err(format!("column \"{}\" is missing", field.name()));
         };
-        if what == "batch" && child.length < array.length {
-            return Err(format!("column \"{}\" has {} rows of {}", field.name(), child.length, array.length));
+        // A struct's children have a row for each of its own; the sum cannot overflow, since both were vetted.
+        let rows = array.offset + array.length;
+        if of_struct && child.length < rows {
+            return Err(format!("column \"{}\" has {} rows of {rows}", field.name(), child.length));
         }
         // SAFETY: as above.
         unsafe { column(child, field)? };
@@ -55,12 +110,16 @@ unsafe fn children(array: &RvArrowArray, fields: &[std::sync::Arc<Field>], what:
 /// As for [`batch`].
 unsafe fn column(array: &RvArrowArray, field: &Field) -> Result<(), String> {
     let name = field.name();
-    let fits = |v: i64| (0..=i64::MAX / 2).contains(&v);
     if !fits(array.length) || !fits(array.offset) || array.null_count < -1 || array.null_count > array.length {
         return Err(format!("column \"{name}\" has an impossible length, offset or null count"));
     }
     let expected = buffer_count(field.data_type());
-    if usize::try_from(array.n_buffers) != Ok(expected) && !is_view(field.data_type()) {
+    // A view column has any number of data buffers and ends in a list of their sizes.
+    let right = match usize::try_from(array.n_buffers) {
+        Ok(count) if is_view(field.data_type()) => count > expected,
+        count => count == Ok(expected),
+    };
+    if !right {
         return Err(format!("column \"{name}\" has {} buffers, {} has {expected}", array.n_buffers, field.data_type()));
     }
     if expected > 0 && array.buffers.is_null() {
@@ -79,19 +138,24 @@ unsafe fn column(array: &RvArrowArray, field: &Field) -> Result<(), String> {
     }
     match field.data_type() {
         // SAFETY: promised by the caller.
-        DataType::Struct(fields) => unsafe { children(array, fields, &format!("column \"{name}\"")) },
+        DataType::Struct(fields) => unsafe { children(array, fields, true, &format!("column \"{name}\"")) },
         DataType::List(item)
         | DataType::LargeList(item)
         | DataType::FixedSizeList(item, _)
         | DataType::Map(item, _) => {
             // SAFETY: promised by the caller.
-            unsafe { children(array, std::slice::from_ref(item), &format!("column \"{name}\"")) }
+            unsafe { children(array, std::slice::from_ref(item), false, &format!("column \"{name}\"")) }
         }
         DataType::Dictionary(_, _) if array.dictionary.is_null() => {
             Err(format!("column \"{name}\" lacks its dictionary"))
         }
         _ => Ok(()),
     }
+}
+
+/// Whether `v` can be a length or an offset, leaving room to add two of them.
+fn fits(v: i64) -> bool {
+    (0..=i64::MAX / 2).contains(&v)
 }
 
 fn has_validity(data_type: &DataType) -> bool {

@@ -10,6 +10,8 @@
 //! host    all rivet_clear    all password
 //! ```
 
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
+
 use std::process::Command;
 
 use rivet_plugin_api::{Category, Context, Error, Probe, Source};
@@ -36,16 +38,16 @@ impl Server {
             eprintln!("skipped: RIVET_TEST_POSTGRES_TLS_URL or RIVET_TEST_POSTGRES_TLS_CA is not set");
             return None;
         };
-        let mut script = String::from("SELECT pg_advisory_xact_lock(7201);");
-        for (role, encryption) in
-            [("scram", "scram-sha-256"), ("md5", "md5"), ("clear", "scram-sha-256"), ("tls_only", "scram-sha-256")]
-        {
-            script += &format!(
+        let create = |(role, encryption): (&str, &str)| {
+            let password = PASSWORD.replace('\'', "''");
+            format!(
                 "SET password_encryption = '{encryption}'; DROP ROLE IF EXISTS rivet_{role}; \
-                 CREATE ROLE rivet_{role} LOGIN PASSWORD '{}';",
-                PASSWORD.replace('\'', "''")
-            );
-        }
+                 CREATE ROLE rivet_{role} LOGIN PASSWORD '{password}';"
+            )
+        };
+        let [scram, md5] = ["scram-sha-256", "md5"];
+        let script: String =
+            [("scram", scram), ("md5", md5), ("clear", scram), ("tls_only", scram)].map(create).concat();
         let out = Command::new("psql").args([&url, "-qX1", "-v", "ON_ERROR_STOP=1", "-c", &script]).output().unwrap();
         assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
         let port = url.rsplit_once(':').and_then(|(_, rest)| rest.split('/').next()?.parse().ok()).unwrap();

@@ -1,61 +1,20 @@
-//! Against a real server, named by `RIVET_TEST_POSTGRES_URL` (a role that may create types). Set-up goes through `psql`,
-//! because the connector itself cannot write.
+//! Values, queries, batches and failures to connect, against the server in `RIVET_TEST_POSTGRES_URL`, whose role may
+//! create types and tables.
 
-use std::process::Command;
-use std::sync::mpsc;
-use std::thread;
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 use std::time::{Duration, Instant};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_cast::display::array_value_to_string;
-use rivet_plugin_api::{
-    BatchSize, Cancel, Category, Context, DescribeRequest, Error, Filter, Mapping, ReadRequest, Source, Strategy,
-    Timeouts,
-};
-use rivet_plugin_postgres::{Options, Postgres};
+use rivet_plugin_api::{BatchSize, Category, Context, DescribeRequest, Filter, Mapping, ReadRequest, Source};
+use rivet_plugin_postgres::Postgres;
 
-const STRATEGIES: [Strategy; 2] = [Strategy::Stream, Strategy::Cursor];
+use common::{STRATEGIES, open, options, psql, read, request, url};
 
-/// The server's URL. Without one the test says why it is skipped, and fails where that must not happen.
-fn url() -> Option<String> {
-    let url = std::env::var("RIVET_TEST_POSTGRES_URL").ok();
-    if url.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "RIVET_TEST_POSTGRES_URL is not set, and CI demands it");
-        eprintln!("skipped: RIVET_TEST_POSTGRES_URL is not set");
-    }
-    url
-}
-
-fn options(url: &str) -> Options {
-    serde_json::from_value(serde_json::json!({ "url": url })).unwrap()
-}
-
-fn open(url: &str) -> Postgres {
-    Postgres::open(options(url), &Context::default()).unwrap()
-}
-
-fn psql(url: &str, sql: &str) -> String {
-    let out = Command::new("psql").args([url, "-AtqX", "-v", "ON_ERROR_STOP=1", "-c", sql]).output().unwrap();
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    String::from_utf8(out.stdout).unwrap()
-}
-
-fn request(query: &str) -> ReadRequest {
-    ReadRequest { query: query.into(), ..ReadRequest::default() }
-}
-
-fn read(source: &mut Postgres, request: &ReadRequest) -> Result<Vec<RecordBatch>, Error> {
-    let mut reader = source.read(request, &Context::default())?;
-    let mut batches = Vec::new();
-    while let Some(batch) = reader.next()? {
-        assert!(batch.num_rows() > 0);
-        batches.push(batch);
-    }
-    reader.close()?;
-    Ok(batches)
-}
+mod common;
 
 /// The cells of the first row: NULL as `None`.
 fn first_row(batch: &RecordBatch) -> Vec<Option<String>> {
@@ -323,112 +282,6 @@ fn readers_share_a_snapshot_and_outlive_the_source() {
     let error = read(&mut open(&url), &shared).unwrap_err();
     assert!(error.to_string().contains("could not join the snapshot"), "{error}");
     psql(&url, "DROP TABLE rivet_snapshot");
-}
-
-#[test]
-fn limits_count_the_servers_work_and_not_the_hosts_pauses() {
-    let Some(url) = url() else { return };
-    let mut source = open(&url);
-    let timeouts = Timeouts { statement_s: 1, lock_s: 1 };
-    let error = read(&mut source, &ReadRequest { timeouts, ..request("SELECT pg_sleep(3)") }).unwrap_err();
-    assert_eq!((error.category(), error.code_text()), (Category::Timeout, Some("57014")));
-    // Far more than what fits into the socket's buffers, read with pauses longer than the limit.
-    let wide = "SELECT repeat('x', 1000) AS t FROM generate_series(1, 60000)";
-    let batch = BatchSize { rows: 100_000, bytes: 20 << 20 };
-    let mut reader = source.read(&ReadRequest { timeouts, batch, ..request(wide) }, &Context::default()).unwrap();
-    let mut rows = 0;
-    while let Some(batch) = reader.next().unwrap() {
-        rows += batch.num_rows();
-        thread::sleep(Duration::from_millis(1300));
-    }
-    assert_eq!(rows, 60_000);
-}
-
-#[test]
-fn a_lock_that_does_not_come_is_a_timeout() {
-    let Some(url) = url() else { return };
-    psql(&url, "DROP TABLE IF EXISTS rivet_locked; CREATE TABLE rivet_locked (id int)");
-    let script = "BEGIN; LOCK TABLE rivet_locked; SELECT pg_sleep(3); DROP TABLE rivet_locked; COMMIT";
-    let mut holder = Command::new("psql").args([url.as_str(), "-qX", "-c", script]).spawn().unwrap();
-    thread::sleep(Duration::from_millis(500));
-    let timeouts = Timeouts { lock_s: 1, ..Timeouts::default() };
-    let error = read(&mut open(&url), &ReadRequest { timeouts, ..request("TABLE rivet_locked") }).unwrap_err();
-    assert_eq!((error.category(), error.code_text()), (Category::Timeout, Some("55P03")), "{error}");
-    assert!(holder.wait().unwrap().success());
-}
-
-/// The number of statements that run on the server and hold `mark`.
-fn running(url: &str, mark: &str) -> u32 {
-    let sql = format!(
-        "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%{mark}%' AND pid <> pg_backend_pid()"
-    );
-    psql(url, &sql).trim().parse().unwrap()
-}
-
-fn assert_stops(url: &str, mark: &str) {
-    let deadline = Instant::now() + Duration::from_secs(3);
-    while running(url, mark) > 0 {
-        assert!(Instant::now() < deadline, "still running on the server: {mark}");
-        thread::sleep(Duration::from_millis(50));
-    }
-}
-
-#[test]
-fn a_wish_to_stop_ends_the_statement_on_the_server() {
-    let Some(url) = url() else { return };
-    for (strategy, mark) in [(Strategy::Stream, "cancel_me_1"), (Strategy::Cursor, "cancel_me_2")] {
-        let cancel = Cancel::new();
-        let (sender, receiver) = mpsc::channel();
-        let (context, address) = (Context::new(cancel.clone()), url.clone());
-        thread::spawn(move || {
-            let query = format!("SELECT pg_sleep(30), '{mark}' AS m");
-            let mut source = open(&address);
-            let result = source
-                .read(&ReadRequest { strategy, ..request(&query) }, &context)
-                .and_then(|mut reader| reader.next());
-            sender.send(result.map(drop)).unwrap();
-        });
-        while running(&url, mark) == 0 {
-            thread::sleep(Duration::from_millis(20));
-        }
-        cancel.cancel();
-        let error = receiver.recv_timeout(Duration::from_secs(3)).unwrap().unwrap_err();
-        assert_eq!(error.category(), Category::Cancelled, "{error}");
-        assert_stops(&url, mark);
-    }
-}
-
-#[test]
-fn closing_in_the_middle_leaves_nothing_running() {
-    let Some(url) = url() else { return };
-    for strategy in STRATEGIES {
-        let mut source = open(&url);
-        let query = "SELECT i, 'closed_early' AS m FROM generate_series(1, 50000000) AS i";
-        let mut reader = source.read(&ReadRequest { strategy, ..request(query) }, &Context::default()).unwrap();
-        assert!(reader.next().unwrap().is_some());
-        reader.close().unwrap();
-        assert!(reader.next().unwrap().is_none());
-        assert_stops(&url, "closed_early");
-        // The source goes on with the same or a new connection.
-        assert_eq!(read(&mut source, &request("SELECT 1")).unwrap().len(), 1);
-    }
-}
-
-#[test]
-fn a_terminated_session_is_worth_a_retry() {
-    let Some(url) = url() else { return };
-    let mut source = open(&url);
-    let query = "SELECT i, 'terminated' AS m FROM generate_series(1, 50000000) AS i";
-    let mut reader = source.read(&request(query), &Context::default()).unwrap();
-    assert!(reader.next().unwrap().is_some());
-    psql(&url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY%terminated%'");
-    let error = loop {
-        match reader.next() {
-            Ok(batch) => assert!(batch.is_some(), "the read ended as if it were whole"),
-            Err(e) => break e,
-        }
-    };
-    assert!(error.category().is_transient(), "{error}");
 }
 
 #[test]

@@ -175,7 +175,6 @@ fn a_damaged_part_is_noticed_before_it_is_visible() {
         let world = Memory::default();
         world.0.lock().unwrap().corrupt = true;
         let error = run(&world, request(kind, None), 2).unwrap_err();
-        // An Arrow stream may end without its end mark, so a reader takes the cut one; its rows are all there.
         assert_eq!(error.category(), Category::Data, "{kind:?}");
         let world = world.0.lock().unwrap();
         assert_eq!((world.temporary, world.parts.len()), (0, 0));

@@ -189,7 +189,7 @@ fn probe_leaves_nothing_and_names_what_is_wrong() {
 }
 
 #[test]
-fn a_full_disk_is_named_and_leaves_nothing() {
+fn a_file_that_cannot_be_created_is_named_and_nothing_is_left() {
     let directory = tempfile::tempdir().unwrap();
     let mut local = open(&directory);
     let mut writer = begin(&mut local, request(BASE, false, None)).unwrap();

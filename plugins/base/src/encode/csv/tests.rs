@@ -70,8 +70,8 @@ fn text_is_quoted_only_when_needed_and_null_is_not_empty() {
     ]);
     let expected = ["plain", "\"\"", "", "\"a,b\"", "\"say \"\"x\"\"\"", "\"\"\"\"\"\"", "\"\\.\"", " é "];
     assert_eq!(column(text.clone()), expected);
-    assert_eq!(column(LargeStringArray::from_iter(text.iter())), expected);
-    assert_eq!(column(StringViewArray::from_iter(text.iter())), expected);
+    assert_eq!(column(text.iter().collect::<LargeStringArray>()), expected);
+    assert_eq!(column(text.iter().collect::<StringViewArray>()), expected);
     let batch =
         RecordBatch::try_from_iter([("a\n\"b\"", Arc::new(StringArray::from(vec!["x\ny\r\nz", "\r"])) as ArrayRef)]);
     assert_eq!(csv(&batch.unwrap()).unwrap(), "\"a\n\"\"b\"\"\"\n\"x\ny\r\nz\"\n\"\r\"\n");
