@@ -7,7 +7,7 @@ use rivet_plugin_api::{BatchSize, Error as ApiError, Filter, Format, ReadRequest
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::config::{Config, Connector, Export, Mode, Tuning};
+use crate::config::{Config, ConfigError, Connector, Export, Mode, Tuning};
 use crate::environment;
 use crate::error::{Error, Result};
 use crate::pipeline::BATCH_BYTES;
@@ -49,16 +49,34 @@ pub fn prepare<'a>(config: &'a Config, only: Option<&str>, catalog: &Catalog) ->
         return Ok(Vec::new());
     }
     exports.iter().try_for_each(|export| check_offered(export))?;
-    let source = Arc::new(endpoint(&config.source, Half::Source, catalog)?);
-    let job = |export: &'a Export| {
-        Ok(Job {
-            export,
-            tuning: Tuning::merge(&config.tuning, &export.tuning),
-            source: Arc::clone(&source),
-            destination: endpoint(&export.destination, Half::Destination, catalog)?,
-        })
+    let source = endpoint(&config.source, Half::Source, catalog);
+    let destinations = exports.iter().map(|export| endpoint(&export.destination, Half::Destination, catalog));
+    let mut endpoints = together(std::iter::once(source).chain(destinations))?.into_iter();
+    // One for the source and one for each export.
+    let source = endpoints.next().map(Arc::new);
+    let job = |(export, destination): (&'a Export, Endpoint)| {
+        let tuning = Tuning::merge(&config.tuning, &export.tuning);
+        Some(Job { export, tuning, source: Arc::clone(source.as_ref()?), destination })
     };
-    exports.into_iter().map(job).collect()
+    Ok(exports.into_iter().zip(endpoints).filter_map(job).collect())
+}
+
+/// All values, or every mistake in the configuration at once.
+fn together<T>(results: impl Iterator<Item = Result<T>>) -> Result<Vec<T>> {
+    let (mut values, mut mistakes) = (Vec::new(), None::<ConfigError>);
+    for result in results {
+        match result {
+            Ok(value) => values.push(value),
+            Err(Error::Config(e)) => {
+                mistakes = Some(match mistakes {
+                    Some(former) => former.and(e),
+                    None => e,
+                });
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    mistakes.map_or(Ok(values), |e| Err(e.into()))
 }
 
 /// What the configuration language has and this version does not do is refused, never ignored.

@@ -134,7 +134,7 @@ impl Run<'_> {
         let columns = self.track_schema(reader.schema())?;
         let open = match open {
             Some(open) => open,
-            none => none.insert(window.open(&self.summary.run_id, &mut to)?),
+            none => none.insert(window.open(&self.summary.run_id, &columns, &mut to)?),
         };
         let receipt = self.write(open, reader, &mut to)?;
         self.check(&receipt)?;

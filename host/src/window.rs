@@ -6,7 +6,7 @@
 
 use rivet_plugin_api::abi::DestinationHandle;
 use rivet_plugin_api::{Category, Part, WriteRequest};
-use serde_json::Value;
+use serde_json::json;
 
 use crate::clock;
 use crate::error::Result;
@@ -72,8 +72,14 @@ impl<'a> Window<'a> {
         Ok(Some((Open { window: self, intent: intent.clone(), redo: true }, parts)))
     }
 
-    /// Writes the intent down, or takes up the unfinished one. Nothing was written when this fails.
-    pub fn open(&self, run_id: &str, destination: &mut DestinationHandle) -> Result<Open<'_>> {
+    /// Writes the intent down, or takes up the unfinished one. Nothing was written when this fails. `columns` are those
+    /// the files will have.
+    pub fn open(
+        &self,
+        run_id: &str,
+        columns: &[SchemaColumn],
+        destination: &mut DestinationHandle,
+    ) -> Result<Open<'_>> {
         if let Some(left) = &self.left {
             if self.is_same(left) {
                 tracing::info!("redoing the interrupted run {}", left.run_id);
@@ -85,7 +91,7 @@ impl<'a> Window<'a> {
         let new = NewIntent {
             run_id,
             mode: self.job.export.mode.as_str(),
-            window: &Value::Null,
+            window: &json!({ "columns": columns }),
             chunks: std::slice::from_ref(&chunk),
             config_fingerprint: &self.job.config_fingerprint(),
             source_fingerprint: &self.job.source.fingerprint,
@@ -155,13 +161,16 @@ impl Open<'_> {
         Ok(self.window.lock.record_parts(&self.intent, 0, parts, clock::now())?)
     }
 
-    /// Closes the window: files, schema, metrics and the end of the intent in one transaction.
-    pub fn commit(&self, schema: Option<&[SchemaColumn]>, metrics: &RunMetrics) -> Result<()> {
+    /// Closes the window: files, schema, metrics and the end of the intent in one transaction. `columns` are those of
+    /// this attempt, or the recorded ones when nothing had to be read.
+    pub fn commit(&self, columns: Option<&[SchemaColumn]>, metrics: &RunMetrics) -> Result<()> {
+        let recorded = || serde_json::from_value::<Vec<SchemaColumn>>(self.intent.window["columns"].clone()).ok();
+        let columns = columns.map(<[_]>::to_vec).or_else(recorded);
         let format = self.window.job.format();
         let commit = Commit {
             parts: &[],
             cursor: None,
-            schema,
+            schema: columns.as_deref(),
             format: format.kind.extension(),
             compression: Some(format.compression.as_str()),
             metrics,
