@@ -20,7 +20,9 @@ fn main() -> ExitCode {
         key: "id".into(),
         nullable_key: Some("maybe".into()),
         empty: Some(format!("{EVENTS} where i < 0")),
-        endless: Some("select pg_sleep(3600)::text as nothing".into()),
+        endless: ["select generate_series(1, 9000000000000000000) as i", "select pg_sleep(3600)::text as nothing"]
+            .map(Into::into)
+            .into(),
         wrong: Some("select id from from event".into()),
         forbidden: [
             "create table rivet_kit_forbidden (id int)",

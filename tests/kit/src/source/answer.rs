@@ -1,0 +1,80 @@
+//! The calls that answer about rows instead of reading them.
+
+use rivet_plugin_api::{BoundsRequest, Category, CursorValue, Filter, ReadRequest};
+
+use super::{Source, drain, filter, same_rows};
+use crate::check::{ensure, refused};
+use crate::suite::Outcome;
+
+pub(super) fn count_is_exact(source: &Source) -> Outcome {
+    let count = source.open()?.count(&source.request())?;
+    ensure!(count == source.target.rows, "{count} rows were counted, there are {}", source.target.rows);
+    if !source.half()?.capabilities.range {
+        return Ok(());
+    }
+    let keys = filter::ordered(source, &source.target.key)?.values(&source.target.key)?;
+    let half = keys.len() / 2;
+    let upper =
+        Filter::Range { column: source.target.key.clone(), from: keys[half].clone(), to: None, include_null: false };
+    let request = source.filtered(upper);
+    let (count, read) = (source.open()?.count(&request)?, source.read(&request)?.row_count());
+    ensure!(count == read, "{count} rows of a range were counted, {read} were read");
+    Ok(())
+}
+
+fn bounds(source: &Source, above: Option<CursorValue>) -> BoundsRequest {
+    let (query, column) = (source.target.query.clone(), source.target.key.clone());
+    BoundsRequest { query, column, above, ..BoundsRequest::default() }
+}
+
+pub(super) fn bounds_are_those_of_the_rows(source: &Source) -> Outcome {
+    let keys = filter::ordered(source, &source.target.key)?.values(&source.target.key)?;
+    ensure!(keys.len() > 2, "there are too few rows");
+    let (least, second, greatest) = (&keys[0], &keys[1], &keys[keys.len() - 1]);
+    let mut handle = source.open()?;
+    let all = handle.bounds(&bounds(source, None))?;
+    ensure!((&all.min, &all.max) == (least, greatest), "bounds {all:?}, rows from {least:?} to {greatest:?}");
+    let next = handle.bounds(&bounds(source, least.clone()))?;
+    ensure!(&next.min == second, "the next above {least:?} is {:?}, not {second:?}", next.min);
+    let none = handle.bounds(&bounds(source, greatest.clone()))?;
+    ensure!(none.min.is_none() && none.max.is_none(), "there are bounds above the greatest value: {none:?}");
+    Ok(())
+}
+
+pub(super) fn snapshot_is_joined(source: &Source) -> Outcome {
+    let whole = source.read(&source.request())?;
+    let mut owner = source.open()?;
+    let token = owner.snapshot()?;
+    ensure!(!token.is_empty(), "the token is empty");
+    let request = ReadRequest { snapshot: Some(token), ..source.request() };
+    // Two at once, as parallel chunks do.
+    let (mut one, mut two) = (source.open()?, source.open()?);
+    let cancel = rivet_plugin_api::Cancel::new();
+    let readers = (one.read(&request, &cancel)?, two.read(&request, &cancel)?);
+    same_rows("the first reader of a snapshot", &whole, &drain(readers.0)?)?;
+    same_rows("the second reader of a snapshot", &whole, &drain(readers.1)?)?;
+    owner.close()?;
+    Ok(())
+}
+
+pub(super) fn explain_shows_a_plan(source: &Source) -> Outcome {
+    let explanation = source.open()?.explain(&source.request())?;
+    ensure!(!explanation.plan.trim().is_empty(), "the plan is empty");
+    Ok(())
+}
+
+pub(super) fn count_is_refused(source: &Source) -> Outcome {
+    refused("\"count\"", source.open()?.count(&source.request()), Category::Unsupported).map(drop)
+}
+
+pub(super) fn bounds_are_refused(source: &Source) -> Outcome {
+    refused("\"bounds\"", source.open()?.bounds(&bounds(source, None)), Category::Unsupported).map(drop)
+}
+
+pub(super) fn snapshot_is_refused(source: &Source) -> Outcome {
+    refused("\"snapshot\"", source.open()?.snapshot(), Category::Unsupported).map(drop)
+}
+
+pub(super) fn explain_is_refused(source: &Source) -> Outcome {
+    refused("\"explain\"", source.open()?.explain(&source.request()), Category::Unsupported).map(drop)
+}
