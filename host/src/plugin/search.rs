@@ -1,7 +1,6 @@
 //! Where plug-ins are looked for, and which files are trusted enough to be loaded.
 
 use std::fs::{self, File};
-use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -128,11 +127,7 @@ impl Found {
     pub fn load(&self) -> Result<Plugin, Refusal> {
         let file = open(&self.path)?;
         let marker = inspect(&self.path, &file)?;
-        let opened = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
-        let plugin = Plugin::load(&self.path, if opened.exists() { &opened } else { &self.path }, self.trust)?;
-        // The loader knows libraries by the path they were opened under: a descriptor number that is used again for
-        // another library must not lead to this one.
-        std::mem::forget(file);
+        let plugin = Plugin::load(&self.path, &file, self.trust)?;
         if plugin.spec().name != marker.name {
             let reason = format!("its marker says \"{}\", its spec \"{}\"", marker.name, plugin.spec().name);
             return Err(Refusal { path: self.path.clone(), reason });

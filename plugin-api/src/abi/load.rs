@@ -40,14 +40,14 @@ impl std::fmt::Debug for RvPlugin {
 }
 
 impl Plugin {
-    /// Loads the library at `path`, which [`inspect`](super::inspect) has accepted. `opened` is the path that leads to
-    /// the very file that was inspected, such as `/proc/self/fd/N`, so that it cannot be swapped in between.
-    pub fn load(path: &Path, opened: &Path, trust: Trust) -> std::result::Result<Self, Refusal> {
+    /// Loads the library that `file` was opened from at `path`, after [`inspect`](super::inspect) has accepted it: what
+    /// is loaded is what was inspected, even if the path leads elsewhere by now.
+    pub fn load(path: &Path, file: &File, trust: Trust) -> std::result::Result<Self, Refusal> {
         const RTLD_NODELETE: i32 = 0x1000;
         let refuse = |reason: String| Refusal::new(path, reason);
         // The loader knows libraries by name and would take the next one opened under the same number for this one.
         // So the file gets a descriptor of its own, which stays open for as long as the library is loaded: for ever.
-        let pinned = File::open(opened).map_err(|e| refuse(format!("cannot be read: {e}")))?;
+        let pinned = file.try_clone().map_err(|e| refuse(format!("cannot be read: {e}")))?;
         let name = format!("/proc/self/fd/{}", pinned.as_raw_fd());
         // SAFETY: initialisers of the library run here; that is what trusting a plug-in means.
         let library = unsafe { Library::open(Some(&name), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) }

@@ -1,7 +1,6 @@
 //! Finds the library that a connector's crate builds, and loads it as the host does: inspected first, by descriptor.
 
 use std::fs::File;
-use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
@@ -50,8 +49,7 @@ impl Library {
 fn load(path: &Path) -> Result<Plugin, String> {
     let file = File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
     let marker = inspect(path, &file).map_err(|e| e.to_string())?;
-    let opened = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
-    let plugin = Plugin::load(path, &opened, Trust::Foreign).map_err(|e| e.to_string())?;
+    let plugin = Plugin::load(path, &file, Trust::Foreign).map_err(|e| e.to_string())?;
     let spec = plugin.spec();
     if (&marker.name, &marker.version) == (&spec.name, &spec.version) {
         return Ok(plugin);

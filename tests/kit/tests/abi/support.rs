@@ -1,7 +1,6 @@
 //! Loads plug-ins as a host does, compiles the ones in C, and drives a handle through every call.
 
 use std::fs::File;
-use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -32,7 +31,7 @@ pub const DESTINATION_CALLS: [&str; 9] =
 pub fn load(path: &Path, trust: Trust) -> std::result::Result<Plugin, Refusal> {
     let file = File::open(path).unwrap();
     inspect(path, &file)?;
-    Plugin::load(path, Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())), trust)
+    Plugin::load(path, &file, trust)
 }
 
 /// The fault connector, loaded from the library that was built with this test. The subscriber comes first, since a

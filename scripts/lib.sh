@@ -1,0 +1,78 @@
+# Functions that the scripts of this directory share. Sourced, never run.
+# shellcheck shell=bash
+
+# Without a package manager's questions, and with messages in one language.
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# Cargo may be told to build elsewhere; everything the scripts make lies beside its output.
+target=${CARGO_TARGET_DIR:-$root/target}
+case $target in /*) ;; *) target=$PWD/$target ;; esac
+
+step() { printf '\n==> %s\n' "$*" >&2; }
+
+fail() {
+    printf 'error: %s\n' "$1" >&2
+    [ -z "${2:-}" ] || printf 'hint: %s\n' "$2" >&2
+    exit 1
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# apt_install WHY PACKAGE... installs Debian packages, as root or through sudo.
+apt_install() {
+    local why=$1 sudo=()
+    shift
+    have apt-get || fail "$why is missing and this system has no apt-get" "install $why by hand, then run this again"
+    if [ "$(id -u)" -ne 0 ]; then
+        have sudo || fail "$why is missing, and installing it needs root or sudo" "as root: apt-get install -y $*"
+        sudo=(sudo -E)
+    fi
+    step "installing $why ($*)"
+    "${sudo[@]}" apt-get update -qq >&2 || fail "apt-get update failed" "check the network and /etc/apt"
+    "${sudo[@]}" apt-get install -y -qq --no-install-recommends "$@" >&2 || fail "apt-get could not install $*"
+}
+
+# Rust links with a C compiler, and SQLite and zstd are C.
+need_toolchain() {
+    have cargo || fail "cargo is missing" "install Rust 1.94 or newer with rustup"
+    have cc || apt_install "a C compiler" gcc libc6-dev
+}
+
+# The independent readers that tests compare Rivet's files with.
+need_python() {
+    python=$target/venv/bin/python
+    if ! "$python" -c 'import duckdb, pyarrow' 2>/dev/null; then
+        # Debian ships python3 without the module that makes virtual environments whole.
+        python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install "Python" python3 python3-venv
+        step "making a Python environment with duckdb and pyarrow"
+        python3 -m venv "$target/venv" || fail "could not make $target/venv"
+        "$target/venv/bin/pip" install -q duckdb pyarrow pytz >&2 || fail "pip could not install duckdb and pyarrow"
+    fi
+    export RIVET_TEST_PYTHON=$python
+}
+
+need_nextest() {
+    cargo nextest --version >/dev/null 2>&1 && return
+    step "installing cargo-nextest"
+    cargo install cargo-nextest --locked || fail "could not install cargo-nextest"
+}
+
+# Sets pg_bin to the newest PostgreSQL server on this machine, installing Debian's when there is none.
+need_postgres() {
+    find_postgres && return
+    apt_install "PostgreSQL" postgresql
+    # Debian starts a cluster of its own; the tests never use it.
+    ! have pg_lsclusters || pg_lsclusters -h | while read -r version name _; do
+        pg_ctlcluster "$version" "$name" stop >/dev/null 2>&1 || true
+    done
+    find_postgres || fail "PostgreSQL was installed but initdb is not under /usr/lib/postgresql"
+}
+
+find_postgres() {
+    local initdb
+    initdb=$(printf '%s\n' /usr/lib/postgresql/*/bin/initdb | sort -V | tail -n 1)
+    [ -x "$initdb" ] || initdb=$(command -v initdb) || return 1
+    pg_bin=$(dirname "$(readlink -f "$initdb")")
+    [ -x "$pg_bin/postgres" ] && [ -x "$pg_bin/psql" ]
+}

@@ -1,0 +1,147 @@
+//! Runs that are killed, meet each other or run out of disk: what is there afterwards is whole or absent.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rivet_e2e::{Outcome, Sandbox, built, read_with, skip};
+use rusqlite::Connection;
+
+const ROWS: u32 = 60_000;
+const QUERY: &str = "SELECT id, note FROM notes ORDER BY id";
+
+/// A table of random text, which no codec makes small.
+fn notes(sandbox: &Sandbox) {
+    let db = Connection::open(sandbox.path().join("notes.db")).unwrap();
+    db.execute_batch(&format!(
+        "CREATE TABLE notes (id INTEGER PRIMARY KEY, note TEXT);
+         INSERT INTO notes WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS})
+             SELECT i, hex(randomblob(40)) FROM n;"
+    ))
+    .unwrap();
+}
+
+/// An export that takes at least 60 pauses of `throttle_ms`.
+fn config(throttle_ms: u32) -> String {
+    format!(
+        "source:
+  type: sqlite
+  path: notes.db
+  tuning: {{ batch_size: 1000, throttle_ms: {throttle_ms} }}
+exports:
+  - name: notes
+    query: {QUERY}
+    format: parquet
+    destination: {{ type: local, path: out }}
+"
+    )
+}
+
+fn assert_one_whole_file(sandbox: &Sandbox) {
+    assert_eq!(sandbox.out().len(), 1, "one file and nothing else: {:?}", sandbox.out());
+    let db = sandbox.path().join("notes.db");
+    let file = sandbox.only("parquet");
+    if let Some(rows) = read_with("same_as_sqlite.py", &[db.to_str().unwrap(), QUERY, &file]) {
+        assert_eq!(rows.trim(), ROWS.to_string());
+    }
+}
+
+#[test]
+fn a_killed_run_is_repaired_by_the_next() {
+    let sandbox = Sandbox::new();
+    notes(&sandbox);
+    for _ in 0..3 {
+        let running = sandbox.start(&config(100));
+        sandbox.wait_for_output();
+        running.kill();
+        let visible: Vec<_> = sandbox.out().into_iter().filter(|name| !name.starts_with('.')).collect();
+        assert!(visible.is_empty(), "an unfinished file is visible: {visible:?}");
+    }
+    sandbox.run(&config(0)).expect(0, &["rows:        60000"]);
+    assert_one_whole_file(&sandbox);
+}
+
+#[test]
+fn a_run_that_is_told_to_stop_cleans_up_and_says_so() {
+    let sandbox = Sandbox::new();
+    notes(&sandbox);
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let running = sandbox.start(&config(100));
+        sandbox.wait_for_output();
+        let start = Instant::now();
+        assert_eq!(running.terminate(signal), Some(code));
+        assert!(start.elapsed() < Duration::from_secs(10), "it took {:?} to stop", start.elapsed());
+        assert!(sandbox.out().is_empty(), "{:?}", sandbox.out());
+    }
+    sandbox.run(&config(0)).expect(0, &["rows:        60000"]);
+    assert_one_whole_file(&sandbox);
+}
+
+#[test]
+fn runs_in_the_same_second_keep_their_files() {
+    let sandbox = Sandbox::new();
+    notes(&sandbox);
+    let config = config(0).replace("ORDER BY id", "LIMIT 10");
+    for _ in 0..4 {
+        sandbox.run(&config);
+    }
+    let files = sandbox.out();
+    assert_eq!(files.len(), 4, "{files:?}");
+    let listed = sandbox.rivet(&["state", "files", "--config", "rivet.yaml"]);
+    for file in &files {
+        listed.expect(0, &[file]);
+    }
+}
+
+#[test]
+fn another_state_file_does_not_overwrite_this_ones_output() {
+    let sandbox = Sandbox::new();
+    notes(&sandbox);
+    let config = config(0).replace("ORDER BY id", "LIMIT 10");
+    for _ in 0..3 {
+        sandbox.run(&config);
+        std::fs::remove_file(sandbox.path().join(".rivet_state.db")).unwrap();
+    }
+    assert_eq!(sandbox.out().len(), 3, "{:?}", sandbox.out());
+}
+
+#[test]
+fn a_second_run_of_the_same_export_is_refused() {
+    let sandbox = Sandbox::new();
+    notes(&sandbox);
+    let running = sandbox.start(&config(50));
+    sandbox.wait_for_output();
+    let second = sandbox.rivet(&["run", "--config", "rivet.yaml"]);
+    second.expect(4, &["notes"]);
+    assert_eq!(running.wait(), Some(0), "the first run is not disturbed");
+    assert_one_whole_file(&sandbox);
+}
+
+#[test]
+fn a_full_disk_is_an_error_that_leaves_nothing() {
+    if !Command::new("unshare").args(["-m", "true"]).output().is_ok_and(|o| o.status.success()) {
+        return skip("mounting a small file system needs root");
+    }
+    let sandbox = Sandbox::new();
+    notes(&sandbox);
+    sandbox.write("rivet.yaml", &config(0).replace("format: parquet", "format: parquet\n    compression: none"));
+    // The mount lives in a namespace of its own, so that nothing is left to clean up.
+    let script =
+        "mount -t tmpfs -o size=1m tmpfs out && \"$0\" run --config rivet.yaml; code=$?; ls -A out; exit $code";
+    let outcome = Outcome::of(sandbox.command("unshare").args(["-m", "sh", "-c", script]).arg(built().join("rivet")));
+    outcome.expect(1, &["out/", "no space left on device"]);
+    let listing = outcome.stdout.lines().filter(|line| line.contains("notes_2") && !line.contains(':'));
+    assert_eq!(listing.count(), 0, "{outcome}");
+    let next = sandbox.rivet(&["run", "--config", "rivet.yaml"]);
+    next.expect(0, &["rows:        60000"]);
+    assert_one_whole_file(&sandbox);
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_named() {
+    let sandbox = Sandbox::new();
+    notes(&sandbox);
+    sandbox.write("taken", "a file where the directory should be");
+    let outcome = sandbox.try_run(&config(0).replace("path: out", "path: taken"));
+    outcome.expect(1, &["taken", "status:      failed"]);
+}

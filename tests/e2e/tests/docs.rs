@@ -1,0 +1,177 @@
+//! The README and the book tell the truth: their configurations run, and their commands print what is shown.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rivet_e2e::{Outcome, Postgres, Sandbox, built, workspace};
+
+/// One fenced block: the word behind the fence, and what is inside.
+struct Block {
+    language: String,
+    text: String,
+}
+
+fn blocks(page: &Path) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut open: Option<Block> = None;
+    for line in fs::read_to_string(page).unwrap().lines() {
+        match (line.strip_prefix("```"), &mut open) {
+            (Some(language), None) => open = Some(Block { language: language.to_owned(), text: String::new() }),
+            (Some(_), Some(_)) => blocks.extend(open.take()),
+            (None, Some(block)) => block.text.extend([line, "\n"]),
+            (None, None) => {}
+        }
+    }
+    blocks
+}
+
+fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        if entry.path().is_dir() {
+            pages(&entry.path(), found);
+        } else if entry.path().extension().is_some_and(|e| e == "md") {
+            found.push(entry.path());
+        }
+    }
+}
+
+/// Text without what differs from run to run: numbers, units, the width of columns, and where things lie.
+fn shape(text: &str, sandbox: &Sandbox) -> Vec<String> {
+    let output = sandbox.path().join("output");
+    let text = text.replace(output.to_str().unwrap(), "…/output").replace(sandbox.path().to_str().unwrap(), "…");
+    let text = text.replace(built().to_str().unwrap(), "…/target/release").replace("~/rivet", "…");
+    let mut shape = Vec::new();
+    for line in text.lines() {
+        let mut out = String::new();
+        for c in line.chars() {
+            let c = if c.is_ascii_digit() || (matches!(c, '.' | ',' | ':') && out.ends_with('#')) { '#' } else { c };
+            let repeats = matches!(c, '#' | ' ' | '-' | '─') && out.ends_with(c);
+            if !repeats {
+                out.push(c);
+            }
+        }
+        for unit in ["KB", "MB", "GB", "ms", "s", "B"] {
+            out = out.replace(&format!("#{unit}"), "#").replace(&format!("# {unit}"), "#");
+        }
+        shape.push(out.trim().to_owned());
+    }
+    while shape.last().is_some_and(String::is_empty) {
+        shape.pop();
+    }
+    shape
+}
+
+/// Runs the commands of a console block and compares what they print on standard output.
+fn console(sandbox: &Sandbox, page: &Path, text: &str) {
+    let mut rest = text.trim_start_matches("$ ");
+    while !rest.is_empty() {
+        let (this, next) = rest.split_once("\n$ ").unwrap_or((rest, ""));
+        let (command, expected) = this.split_once('\n').unwrap_or((this, ""));
+        rest = next;
+        let outcome = match command.split_whitespace().collect::<Vec<_>>()[..] {
+            ["scripts/test", ..] => continue,
+            ["scripts/quickstart"] => Outcome::of(
+                sandbox
+                    .command(workspace().join("scripts/quickstart"))
+                    .args(["--built".as_ref(), built().as_os_str()])
+                    .arg(sandbox.path().join("output")),
+            ),
+            ["rivet", ref args @ ..] => sandbox.rivet(args),
+            _ => panic!("{}: the test does not know how to run \"{command}\"", page.display()),
+        };
+        assert_eq!(outcome.code, Some(0), "{}: {command}\n{outcome}", page.display());
+        let found = shape(outcome.stdout.trim_start(), sandbox);
+        let expected = shape(expected.trim_start(), sandbox);
+        assert_eq!(found, expected, "{}: {command}\n{outcome}", page.display());
+    }
+}
+
+/// Follows a page as a reader does: configurations become `rivet.yaml`, commands are run in order.
+fn follow(page: &Path) {
+    let blocks = blocks(page);
+    let mut sandbox = Sandbox::new();
+    let postgres = if blocks.iter().any(|b| b.text.contains("type: postgres")) {
+        let Some(postgres) = Postgres::schema("shop") else { return };
+        postgres.sql("create table orders as select i as id, 'note ' || i as note, now() as placed from generate_series(1, 100) i");
+        sandbox.env("DATABASE_URL", &postgres.url);
+        Some(postgres)
+    } else {
+        None
+    };
+    let mut config = "";
+    for block in &blocks {
+        match block.language.as_str() {
+            "yaml" if block.text.starts_with("source:") => {
+                config = &block.text;
+                sandbox.run(config);
+            }
+            // What a mistyped key of that configuration looks like.
+            "text" if block.text.starts_with("error:") => {
+                let outcome = sandbox.try_run(&config.replace("format:", "fromat:"));
+                assert_eq!(shape(&outcome.stderr, &sandbox), shape(&block.text, &sandbox), "{outcome}");
+            }
+            "console" => console(&sandbox, page, &block.text),
+            _ => {}
+        }
+    }
+    drop(postgres);
+}
+
+#[test]
+fn the_readme_does_what_it_shows() {
+    follow(&workspace().join("README.md"));
+}
+
+#[test]
+fn the_book_does_what_it_shows() {
+    let mut found = Vec::new();
+    pages(&workspace().join("docs/src"), &mut found);
+    for page in &found {
+        follow(page);
+    }
+}
+
+#[test]
+fn a_second_quickstart_works_too() {
+    let sandbox = Sandbox::new();
+    for run in 1..=2 {
+        let outcome = Outcome::of(
+            sandbox
+                .command(workspace().join("scripts/quickstart"))
+                .args(["--built".as_ref(), built().as_os_str()])
+                .arg(sandbox.path().join("output")),
+        );
+        outcome.expect(0, &["── orders ──", "── orders_csv ──", "status:      success"]);
+        let names = fs::read_dir(sandbox.path().join("output")).unwrap().flatten().map(|e| e.path());
+        let of = |extension: &str, names: &[PathBuf]| {
+            names.iter().filter(|p| p.extension().is_some_and(|e| e == extension)).count()
+        };
+        let names: Vec<_> = names.collect();
+        assert_eq!((of("parquet", &names), of("csv", &names)), (run, run), "{names:?}");
+    }
+}
+
+#[test]
+fn every_page_is_in_the_summary_and_every_link_leads_somewhere() {
+    let src = workspace().join("docs/src");
+    let mut found = vec![workspace().join("README.md"), workspace().join("tests/README.md")];
+    pages(&src, &mut found);
+    let summary = fs::read_to_string(src.join("SUMMARY.md")).unwrap();
+    let mut broken = Vec::new();
+    for page in &found {
+        if let Ok(name) = page.strip_prefix(&src)
+            && name != Path::new("SUMMARY.md")
+            && !summary.contains(&format!("({})", name.display()))
+        {
+            broken.push(format!("{} is not in SUMMARY.md", name.display()));
+        }
+        for link in fs::read_to_string(page).unwrap().split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let target = link.split('#').next().unwrap_or_default();
+            if !target.contains("://") && !target.is_empty() && !page.parent().unwrap().join(target).exists() {
+                broken.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
