@@ -33,7 +33,7 @@ impl BatchBuilder {
     pub(crate) fn new(schema: SchemaRef, native_types: Vec<String>, decoders: &[Decoder], limit: BatchSize) -> Self {
         let limit = BatchSize { rows: limit.rows.max(1), bytes: limit.bytes.clamp(1, MAX_BYTES) };
         let rows = limit.rows.min(FIRST_ROWS);
-        let columns = decoders.iter().map(|decoder| ColumnBuilder::new(*decoder, rows)).collect();
+        let columns = decoders.iter().map(|decoder| ColumnBuilder::new(decoder, rows)).collect();
         Self { schema, native_types, columns, limit, rows: 0, unlooked: LOOK_BYTES.min(limit.bytes), full: false }
     }
 

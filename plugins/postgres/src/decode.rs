@@ -11,15 +11,14 @@ use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray, PrimitiveArray, St
 use arrow_buffer::{BooleanBufferBuilder, NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer, i256};
 use rivet_plugin_api::{Error, Result};
 
+use self::list::List;
 use self::numeric::{push_numeric, unscaled};
-use crate::types::Decoder;
+use self::time::{date, time, timestamp};
+use crate::types::{Beyond, Decoder};
 
+mod list;
 mod numeric;
-
-/// Days and microseconds from Arrow's epoch, 1970, to the server's, 2000.
-const EPOCH_DAYS: i32 = 10_957;
-const EPOCH_MICROS: i64 = EPOCH_DAYS as i64 * DAY_MICROS;
-const DAY_MICROS: i64 = 86_400_000_000;
+mod time;
 
 /// Why a value cannot be stored. Made into an error, with the column's name, once it has happened.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -28,6 +27,8 @@ pub(crate) enum Misfit {
     Malformed,
     /// A class of values that the Arrow type does not have.
     Value(&'static str),
+    /// A date or timestamp that Arrow does not have, for which there is a choice.
+    Beyond(&'static str),
     /// Bytes in a text column that are no text.
     NotUtf8,
     /// More text than 32-bit offsets can address.
@@ -45,6 +46,9 @@ impl Misfit {
             }
             Self::Value(class) => holds(class)
                 .hint(format!("exclude such rows, or export the column as text: columns: {{ \"{column}\": text }}")),
+            Self::Beyond(class) => holds(class).hint(format!(
+                "exclude such rows, or say what becomes of them: columns: {{ \"{column}\": text }}, or \"null\", or \"clamp\""
+            )),
             Self::NotUtf8 => holds("bytes that are not UTF-8 text")
                 .hint("the database stores text without checking it (SQL_ASCII): convert the column in the query"),
             Self::BatchTooLarge => {
@@ -66,6 +70,12 @@ impl Bytes {
         let mut offsets = Vec::with_capacity(rows + 1);
         offsets.push(0);
         Self { data: Vec::with_capacity(bytes), offsets }
+    }
+
+    #[inline]
+    fn push(&mut self, value: &[u8]) -> Result<(), Misfit> {
+        self.data.extend_from_slice(value);
+        self.end_cell()
     }
 
     #[inline]
@@ -93,8 +103,8 @@ enum Cells {
     Oid(Vec<i64>),
     Float32(Vec<f32>),
     Float64(Vec<f64>),
-    Date(Vec<i32>),
-    Timestamp(Vec<i64>, Option<Arc<str>>),
+    Date(Vec<i32>, Beyond),
+    Timestamp(Vec<i64>, Beyond, Option<Arc<str>>),
     Time(Vec<i64>),
     Decimal128(Vec<i128>, u8, i8),
     Decimal256(Vec<i256>, u8, i8),
@@ -103,6 +113,7 @@ enum Cells {
     Jsonb(Bytes),
     Uuid(Bytes),
     Numeric(Bytes),
+    List(List),
 }
 
 /// Collects one column of a batch.
@@ -114,9 +125,9 @@ pub(crate) struct ColumnBuilder {
 
 impl ColumnBuilder {
     /// A builder with room for `rows` rows.
-    pub(crate) fn new(decoder: Decoder, rows: usize) -> Self {
+    pub(crate) fn new(decoder: &Decoder, rows: usize) -> Self {
         let bytes = || Bytes::new(rows, rows * 16);
-        let cells = match decoder {
+        let cells = match *decoder {
             Decoder::Bool => Cells::Bool(BooleanBufferBuilder::new(rows)),
             Decoder::Int16 => Cells::Int16(Vec::with_capacity(rows)),
             Decoder::Int32 => Cells::Int32(Vec::with_capacity(rows)),
@@ -124,9 +135,9 @@ impl ColumnBuilder {
             Decoder::Oid => Cells::Oid(Vec::with_capacity(rows)),
             Decoder::Float32 => Cells::Float32(Vec::with_capacity(rows)),
             Decoder::Float64 => Cells::Float64(Vec::with_capacity(rows)),
-            Decoder::Date => Cells::Date(Vec::with_capacity(rows)),
-            Decoder::Timestamp => Cells::Timestamp(Vec::with_capacity(rows), None),
-            Decoder::Instant => Cells::Timestamp(Vec::with_capacity(rows), Some("UTC".into())),
+            Decoder::Date(beyond) => Cells::Date(Vec::with_capacity(rows), beyond),
+            Decoder::Timestamp(beyond) => Cells::Timestamp(Vec::with_capacity(rows), beyond, None),
+            Decoder::Instant(beyond) => Cells::Timestamp(Vec::with_capacity(rows), beyond, Some("UTC".into())),
             Decoder::Time => Cells::Time(Vec::with_capacity(rows)),
             Decoder::Decimal128(p, s) => Cells::Decimal128(Vec::with_capacity(rows), p, s),
             Decoder::Decimal256(p, s) => Cells::Decimal256(Vec::with_capacity(rows), p, s),
@@ -135,6 +146,7 @@ impl ColumnBuilder {
             Decoder::Jsonb => Cells::Jsonb(bytes()),
             Decoder::Uuid => Cells::Uuid(bytes()),
             Decoder::Numeric => Cells::Numeric(bytes()),
+            Decoder::List(ref item) => Cells::List(List::new(item, rows)),
         };
         Self { cells, nulls: NullBufferBuilder::new(rows) }
     }
@@ -150,28 +162,42 @@ impl ColumnBuilder {
             Cells::Oid(v) => v.push(i64::from(u32::from_be_bytes(fixed(field)?))),
             Cells::Float32(v) => v.push(f32::from_be_bytes(fixed(field)?)),
             Cells::Float64(v) => v.push(f64::from_be_bytes(fixed(field)?)),
-            Cells::Date(v) => v.push(date(i32::from_be_bytes(fixed(field)?))?),
-            Cells::Timestamp(v, _) => v.push(timestamp(i64::from_be_bytes(fixed(field)?))?),
+            Cells::Date(v, beyond) => {
+                let days = i32::from_be_bytes(fixed(field)?);
+                match date(days) {
+                    Ok(days) => v.push(days),
+                    Err(misfit) => match beyond {
+                        Beyond::Refused => return Err(misfit),
+                        Beyond::Null => return self.push_null(),
+                        Beyond::Clamped => v.push(if days < 0 { -i32::MAX } else { i32::MAX }),
+                    },
+                }
+            }
+            Cells::Timestamp(v, beyond, _) => {
+                let micros = i64::from_be_bytes(fixed(field)?);
+                match timestamp(micros) {
+                    Ok(micros) => v.push(micros),
+                    Err(misfit) => match beyond {
+                        Beyond::Refused => return Err(misfit),
+                        Beyond::Null => return self.push_null(),
+                        Beyond::Clamped => v.push(if micros < 0 { -i64::MAX } else { i64::MAX }),
+                    },
+                }
+            }
             Cells::Time(v) => v.push(time(i64::from_be_bytes(fixed(field)?))?),
             Cells::Decimal128(v, p, s) => v.push(unscaled(field, *p, *s)?),
             Cells::Decimal256(v, p, s) => v.push(unscaled(field, *p, *s)?),
-            Cells::Text(v) | Cells::Binary(v) => {
-                v.data.extend_from_slice(field);
-                v.end_cell()?;
-            }
+            Cells::Text(v) | Cells::Binary(v) => v.push(field)?,
             Cells::Jsonb(v) => {
                 let [1, text @ ..] = field else { return Err(Misfit::Malformed) };
-                v.data.extend_from_slice(text);
-                v.end_cell()?;
+                v.push(text)?;
             }
-            Cells::Uuid(v) => {
-                v.data.extend_from_slice(&uuid(fixed(field)?));
-                v.end_cell()?;
-            }
+            Cells::Uuid(v) => v.push(&uuid(fixed(field)?))?,
             Cells::Numeric(v) => {
                 push_numeric(field, &mut v.data)?;
                 v.end_cell()?;
             }
+            Cells::List(v) => v.push(field)?,
         }
         self.nulls.append_non_null();
         Ok(())
@@ -183,31 +209,38 @@ impl ColumnBuilder {
         match &mut self.cells {
             Cells::Bool(v) => v.append(false),
             Cells::Int16(v) => v.push(0),
-            Cells::Int32(v) | Cells::Date(v) => v.push(0),
-            Cells::Int64(v) | Cells::Oid(v) | Cells::Timestamp(v, _) | Cells::Time(v) => v.push(0),
+            Cells::Int32(v) | Cells::Date(v, _) => v.push(0),
+            Cells::Int64(v) | Cells::Oid(v) | Cells::Timestamp(v, ..) | Cells::Time(v) => v.push(0),
             Cells::Float32(v) => v.push(0.0),
             Cells::Float64(v) => v.push(0.0),
             Cells::Decimal128(v, ..) => v.push(0),
             Cells::Decimal256(v, ..) => v.push(i256::ZERO),
             Cells::Text(v) | Cells::Binary(v) | Cells::Jsonb(v) | Cells::Uuid(v) | Cells::Numeric(v) => v.end_cell()?,
+            Cells::List(v) => v.push_null()?,
         }
         self.nulls.append_null();
         Ok(())
     }
 
+    /// Rows so far.
+    fn len(&self) -> usize {
+        self.nulls.len()
+    }
+
     /// Bytes of Arrow buffers so far.
     pub(crate) fn size(&self) -> usize {
-        let rows = self.nulls.len();
+        let rows = self.len();
         let values = match &self.cells {
             Cells::Bool(_) => rows / 8,
             Cells::Int16(_) => rows * 2,
-            Cells::Int32(_) | Cells::Date(_) | Cells::Float32(_) => rows * 4,
+            Cells::Int32(_) | Cells::Date(..) | Cells::Float32(_) => rows * 4,
             Cells::Int64(_) | Cells::Oid(_) | Cells::Timestamp(..) | Cells::Time(_) | Cells::Float64(_) => rows * 8,
             Cells::Decimal128(..) => rows * 16,
             Cells::Decimal256(..) => rows * 32,
             Cells::Text(v) | Cells::Binary(v) | Cells::Jsonb(v) | Cells::Uuid(v) | Cells::Numeric(v) => {
                 v.data.len() + rows * 4
             }
+            Cells::List(v) => v.size(),
         };
         values + rows / 8
     }
@@ -222,9 +255,9 @@ impl ColumnBuilder {
             Cells::Int64(v) | Cells::Oid(v) => primitive::<Int64Type>(v, nulls),
             Cells::Float32(v) => primitive::<Float32Type>(v, nulls),
             Cells::Float64(v) => primitive::<Float64Type>(v, nulls),
-            Cells::Date(v) => primitive::<Date32Type>(v, nulls),
+            Cells::Date(v, _) => primitive::<Date32Type>(v, nulls),
             Cells::Time(v) => primitive::<Time64MicrosecondType>(v, nulls),
-            Cells::Timestamp(v, zone) => {
+            Cells::Timestamp(v, _, zone) => {
                 Arc::new(array::<TimestampMicrosecondType>(v, nulls).with_timezone_opt(zone.clone()))
             }
             Cells::Decimal128(v, p, s) => {
@@ -245,6 +278,7 @@ impl ColumnBuilder {
                 let text = StringArray::try_new(offsets, data, nulls);
                 Arc::new(text.map_err(|_| Misfit::NotUtf8)?)
             }
+            Cells::List(v) => v.finish(nulls)?,
         })
     }
 }
@@ -261,29 +295,6 @@ fn primitive<T: ArrowPrimitiveType>(values: &mut Vec<T::Native>, nulls: Option<N
 #[inline]
 fn fixed<const N: usize>(field: &[u8]) -> Result<[u8; N], Misfit> {
     field.try_into().map_err(|_| Misfit::Malformed)
-}
-
-#[inline]
-fn date(days: i32) -> Result<i32, Misfit> {
-    match days {
-        i32::MAX => Err(Misfit::Value("the date \"infinity\"")),
-        i32::MIN => Err(Misfit::Value("the date \"-infinity\"")),
-        _ => days.checked_add(EPOCH_DAYS).ok_or(Misfit::Value("a date out of range")),
-    }
-}
-
-#[inline]
-fn timestamp(micros: i64) -> Result<i64, Misfit> {
-    match micros {
-        i64::MAX => Err(Misfit::Value("the timestamp \"infinity\"")),
-        i64::MIN => Err(Misfit::Value("the timestamp \"-infinity\"")),
-        _ => micros.checked_add(EPOCH_MICROS).ok_or(Misfit::Value("a timestamp behind the year 294246")),
-    }
-}
-
-/// PostgreSQL has 24:00:00, Arrow's times of day end before it.
-fn time(micros: i64) -> Result<i64, Misfit> {
-    if micros == DAY_MICROS { Err(Misfit::Value("the time \"24:00:00\"")) } else { Ok(micros) }
 }
 
 fn uuid(bytes: [u8; 16]) -> [u8; 36] {

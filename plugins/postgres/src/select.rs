@@ -1,12 +1,13 @@
 //! The statement that is sent for a read: the user's query itself where it can be, wrapped where columns have to be
-//! printed by the server, picked or ordered.
+//! printed by the server, picked, filtered or ordered.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_schema::{Field, Schema, SchemaRef};
-use rivet_plugin_api::{Error, ReadRequest, Result};
+use rivet_plugin_api::{Error, Filter, ReadRequest, Result};
 
+use crate::filter;
 use crate::types::{Decoder, Fetch, Planned};
 
 /// The key under which a field's metadata keeps the type as the server names it.
@@ -37,42 +38,54 @@ impl Select {
         let mut fields = Vec::with_capacity(picked.len());
         let mut decoders = Vec::with_capacity(picked.len());
         let mut native_types = Vec::with_capacity(picked.len());
-        let mut as_is = request.columns.is_none() && order.is_empty();
+        let mut as_is = request.columns.is_none() && order.is_empty() && request.filter == Filter::All;
         for index in picked {
             let Planned { name, native, mapped } = &all[index];
             let mapped = mapped.clone()?;
             as_is &= mapped.fetch == Fetch::AsIs;
             items.push(match mapped.fetch {
-                Fetch::AsIs => alias(index),
-                Fetch::Printed => format!("{}::pg_catalog.text", alias(index)),
-                Fetch::Abbreviated => format!("pg_catalog.abbrev({})", alias(index)),
+                Fetch::AsIs => column(index),
+                Fetch::Printed => format!("{}::pg_catalog.text", column(index)),
+                Fetch::PrintedElements => format!("{}::pg_catalog.text::pg_catalog.text[]", column(index)),
+                Fetch::Abbreviated => format!("pg_catalog.abbrev({})", column(index)),
             });
             let metadata = HashMap::from([(NATIVE_TYPE.to_owned(), native.full_name.clone())]);
             fields.push(Field::new(name, mapped.decoder.data_type(), true).with_metadata(metadata));
             decoders.push(mapped.decoder);
             native_types.push(native.full_name.clone());
         }
-        let sql = if as_is { query.to_owned() } else { wrap(query, all.len(), &items, &order) };
+        let sql = if as_is {
+            query.to_owned()
+        } else {
+            let mut sql = format!("SELECT {} FROM {}", items.join(", "), filter::rows(query, all, &request.filter)?);
+            if !order.is_empty() {
+                let keys: Vec<String> = order.into_iter().map(column).collect();
+                sql = format!("{sql} ORDER BY {}", keys.join(", "));
+            }
+            sql
+        };
         Ok(Self { sql, schema: Arc::new(Schema::new(fields)), decoders, native_types })
     }
 }
 
-/// `SELECT items FROM (query)`. The columns get names of ours, so that equal or odd names of the query do no harm.
-fn wrap(query: &str, columns: usize, items: &[String], order: &[usize]) -> String {
+/// The rows of `query` as a relation. Its columns get names of ours, so that equal or odd names of the query do no harm.
+pub(crate) fn relation(query: &str, columns: usize) -> String {
     let aliases: Vec<String> = (0..columns).map(alias).collect();
-    let mut sql = format!("SELECT {} FROM ({query}\n) AS \"_rivet\" ({})", items.join(", "), aliases.join(", "));
-    if !order.is_empty() {
-        let keys: Vec<String> = order.iter().copied().map(alias).collect();
-        sql = format!("{sql} ORDER BY {}", keys.join(", "));
-    }
-    sql
+    // The line break ends a comment at the end of the query.
+    format!("({query}\n) AS \"_rivet\" ({})", aliases.join(", "))
+}
+
+/// A column of the relation. Without the relation's name, an `ORDER BY` would mean the printed column of that name.
+pub(crate) fn column(index: usize) -> String {
+    format!("\"_rivet\".{}", alias(index))
 }
 
 fn alias(index: usize) -> String {
     format!("_rivet_{index}")
 }
 
-fn place(columns: &[Planned], name: &str) -> Result<usize> {
+/// Where `columns` has the column `name`.
+pub(crate) fn place(columns: &[Planned], name: &str) -> Result<usize> {
     columns.iter().position(|c| c.name == name).ok_or_else(|| {
         let names: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
         Error::config(format!("the query does not return a column \"{name}\""))

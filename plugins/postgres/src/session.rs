@@ -27,6 +27,8 @@ pub(crate) fn begin(connection: &mut Connection, timeouts: &Timeouts, snapshot: 
     if let Some(limit) = timeouts.lock() {
         add(format_args!("SET LOCAL lock_timeout = {}", milliseconds(limit)));
     }
+    // Statements quote values on this premise.
+    add(format_args!("SET LOCAL standard_conforming_strings = on"));
     // A throttled host may pause between two pages for longer than the server lets others idle.
     add(format_args!("SET LOCAL idle_in_transaction_session_timeout = 0"));
     // What the server prints must read the same everywhere.

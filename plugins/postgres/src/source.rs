@@ -3,19 +3,18 @@
 use std::sync::{Arc, PoisonError};
 
 use rivet_plugin_api::{
-    BatchReader, CancelGuard, Column, Context, DescribeRequest, Description, Error, Filter, Mapping, Probe,
-    ReadRequest, Result, Source, SourceCapabilities, Strategy, Timeouts,
+    BatchReader, Bounds, BoundsRequest, CancelGuard, Column, Context, DescribeRequest, Description, Error, Explanation,
+    Mapping, Probe, ReadRequest, Result, Source, SourceCapabilities, Strategy, Timeouts,
 };
 
 use crate::batch::BatchBuilder;
-use crate::catalog;
 use crate::options::{Options, Target};
 use crate::reader::{Reader, Slot, release};
 use crate::select::Select;
-use crate::session;
 use crate::sql::statement;
 use crate::types::{Planned, plan};
 use crate::wire::Connection;
+use crate::{bounds, catalog, explain, filter, session};
 
 /// A PostgreSQL database as a source of rows.
 pub struct Postgres {
@@ -29,14 +28,14 @@ impl Source for Postgres {
     type Options = Options;
 
     const CAPABILITIES: SourceCapabilities = SourceCapabilities {
-        explain: false,
-        bounds: false,
+        explain: true,
+        bounds: true,
         count: true,
         snapshot: true,
-        window: false,
-        range: false,
-        dense: false,
-        since: false,
+        window: true,
+        range: true,
+        dense: true,
+        since: true,
         concurrent_readers: true,
     };
 
@@ -60,7 +59,6 @@ impl Source for Postgres {
     }
 
     fn read(&mut self, request: &ReadRequest, context: &Context) -> Result<Box<dyn BatchReader>> {
-        only_unfiltered(&request.filter)?;
         let (mut connection, interrupt) = self.take(context)?;
         let started = start(&mut connection, request);
         match started {
@@ -77,12 +75,30 @@ impl Source for Postgres {
     }
 
     fn count(&mut self, request: &ReadRequest, context: &Context) -> Result<u64> {
-        only_unfiltered(&request.filter)?;
-        let sql = format!("SELECT pg_catalog.count(*) FROM ({}\n) AS \"_rivet\"", statement(&request.query)?);
         let snapshot = request.snapshot.as_deref();
-        let rows = self.in_transaction(&request.timeouts, snapshot, context, |connection| connection.query(&sql))?;
+        let rows = self.in_transaction(&request.timeouts, snapshot, context, |connection| {
+            let columns = columns(connection, &request.query, &request.mapping)?;
+            let rows = filter::rows(statement(&request.query)?, &columns, &request.filter)?;
+            connection.query(&format!("SELECT pg_catalog.count(*) FROM {rows}"))
+        })?;
         let count = rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok());
         count.ok_or_else(|| Error::internal("the server counted no rows and not even none"))
+    }
+
+    fn bounds(&mut self, request: &BoundsRequest, context: &Context) -> Result<Bounds> {
+        let snapshot = request.snapshot.as_deref();
+        self.in_transaction(&Timeouts::default(), snapshot, context, |connection| {
+            let columns = columns(connection, &request.query, &Mapping::default())?;
+            bounds::bounds(connection, statement(&request.query)?, &columns, request)
+        })
+    }
+
+    fn explain(&mut self, request: &ReadRequest, context: &Context) -> Result<Explanation> {
+        let snapshot = request.snapshot.as_deref();
+        self.in_transaction(&request.timeouts, snapshot, context, |connection| {
+            let select = select(connection, request)?;
+            explain::explain(connection, &select.sql)
+        })
     }
 
     fn snapshot(&mut self, context: &Context) -> Result<String> {
@@ -127,8 +143,7 @@ impl Postgres {
 /// Sends the query; what comes back tells where the stream stands and what its batches look like.
 fn start(connection: &mut Connection, request: &ReadRequest) -> Result<(crate::wire::RowStream, BatchBuilder)> {
     session::begin(connection, &request.timeouts, request.snapshot.as_deref())?;
-    let columns = columns(connection, &request.query, &request.mapping)?;
-    let select = Select::new(statement(&request.query)?, &columns, request)?;
+    let select = select(connection, request)?;
     let stream = match request.strategy {
         Strategy::Stream => connection.start_copy(&select.sql)?,
         // A limit for statements must not be one for the whole table.
@@ -136,6 +151,11 @@ fn start(connection: &mut Connection, request: &ReadRequest) -> Result<(crate::w
         Strategy::Auto | Strategy::Cursor => connection.start_portal(&select.sql)?,
     };
     Ok((stream, BatchBuilder::new(select.schema, select.native_types, &select.decoders, request.batch)))
+}
+
+fn select(connection: &mut Connection, request: &ReadRequest) -> Result<Select> {
+    let columns = columns(connection, &request.query, &request.mapping)?;
+    Select::new(statement(&request.query)?, &columns, request)
 }
 
 /// The columns of the user's query, which the server parses and does not run.
@@ -154,11 +174,4 @@ fn described(column: Planned) -> Column {
         Err(e) => (String::new(), e.to_string()),
     };
     Column { name: column.name, native_type: column.native.full_name, arrow_type, nullable: true, rule }
-}
-
-fn only_unfiltered(filter: &Filter) -> Result<()> {
-    match filter {
-        Filter::All => Ok(()),
-        _ => Err(Error::unsupported("this source does not filter rows yet").hint("put the condition into the query")),
-    }
 }

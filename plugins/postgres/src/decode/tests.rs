@@ -1,5 +1,6 @@
 use arrow_array::cast::AsArray;
 
+use super::time::DAY_MICROS;
 use super::*;
 
 /// `numeric` as the server sends it.
@@ -26,6 +27,12 @@ fn numeric_prints_like_the_server() {
         (numeric(1, 0, 0, &[1]), "10000"),
         (numeric(2, 0, 1, &[1, 0, 1]), "100000001.0"),
         (numeric(-1, 0, 4, &[1]), "0.0001"),
+        (numeric(-1, 0x4000, 4, &[1]), "-0.0001"),
+        (numeric(0, 0x4000, 0, &[7]), "-7"),
+        (numeric(3, 0x4000, 4, &[1234, 5, 67, 8, 90]), "-1234000500670008.0090"),
+        (numeric(4, 0x4000, 0, &[1, 0, 0, 0, 2]), "-10000000000000002"),
+        (numeric(3, 0, 1, &[9]), "9000000000000.0"),
+        (numeric(0, 0x4000, 5, &[7, 1]), "-7.00010"),
         (numeric(-2, 0, 8, &[1]), "0.00000001"),
         (numeric(-1, 0, 2, &[1200]), "0.12"),
         (numeric(0, 0xC000, 0, &[]), "NaN"),
@@ -67,17 +74,17 @@ fn dates_and_timestamps_move_to_arrows_epoch() {
     assert_eq!(date(0), Ok(10_957));
     assert_eq!(timestamp(-1), Ok(946_684_799_999_999));
     for wrong in [date(i32::MAX), date(i32::MIN), date(i32::MAX - 1)] {
-        assert!(matches!(wrong, Err(Misfit::Value(_))));
+        assert!(matches!(wrong, Err(Misfit::Beyond(_))));
     }
     for wrong in [timestamp(i64::MAX), timestamp(i64::MIN), timestamp(i64::MAX - 1)] {
-        assert!(matches!(wrong, Err(Misfit::Value(_))));
+        assert!(matches!(wrong, Err(Misfit::Beyond(_))));
     }
     assert!(time(DAY_MICROS).is_err());
 }
 
 #[test]
 fn a_builder_starts_afresh_after_each_batch() {
-    let mut builder = ColumnBuilder::new(Decoder::Text, 2);
+    let mut builder = ColumnBuilder::new(&Decoder::Text, 2);
     builder.push("é".as_bytes()).unwrap();
     builder.push_null().unwrap();
     assert!(builder.size() >= 2);
@@ -89,7 +96,7 @@ fn a_builder_starts_afresh_after_each_batch() {
 #[test]
 fn text_that_is_no_utf8_is_refused() {
     // Valid as a whole, but not cell by cell.
-    let mut builder = ColumnBuilder::new(Decoder::Text, 2);
+    let mut builder = ColumnBuilder::new(&Decoder::Text, 2);
     builder.push(&[0xc3]).unwrap();
     builder.push(&[0xa9]).unwrap();
     assert_eq!(builder.finish().unwrap_err(), Misfit::NotUtf8);
@@ -98,6 +105,6 @@ fn text_that_is_no_utf8_is_refused() {
 #[test]
 fn malformed_values_are_refused() {
     for decoder in [Decoder::Bool, Decoder::Int16, Decoder::Int64, Decoder::Uuid, Decoder::Jsonb, Decoder::Numeric] {
-        assert_eq!(ColumnBuilder::new(decoder, 1).push(&[2, 2, 2]), Err(Misfit::Malformed), "{decoder:?}");
+        assert_eq!(ColumnBuilder::new(&decoder, 1).push(&[2, 2, 2]), Err(Misfit::Malformed), "{decoder:?}");
     }
 }

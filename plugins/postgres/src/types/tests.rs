@@ -1,14 +1,18 @@
+use rivet_plugin_api::Mapping;
+
 use super::*;
+use crate::catalog::Element;
 
 fn native(catalog_name: &str, name: &str, modifier: i32) -> NativeType {
     NativeType {
         name: name.into(),
         full_name: name.into(),
+        cast_name: name.into(),
         catalog_name: catalog_name.into(),
         is_builtin: true,
         is_enum: false,
-        is_array: catalog_name.starts_with('_'),
         modifier,
+        element: None,
     }
 }
 
@@ -49,14 +53,44 @@ fn decimals_take_the_columns_size_or_the_users() {
     assert!(decoder(&native("int4", "integer", -1), "decimal").is_err());
 }
 
+fn array(element: NativeType, name: &str, delimiter: &str) -> NativeType {
+    let (catalog_name, modifier) = (format!("_{}", element.catalog_name), element.modifier);
+    let element = Element { native: element, delimiter: delimiter.into() };
+    NativeType { element: Some(Box::new(element)), ..native(&catalog_name, name, modifier) }
+}
+
 #[test]
-fn arrays_are_refused_by_name_until_asked_for_as_text() {
-    let array = native("_int4", "integer[]", -1);
-    let error = map("c", &array, &Mapping::default()).unwrap_err();
-    assert!(error.to_string().contains("column \"c\" has type \"integer[]\""), "{error}");
-    for key in ["integer[]", "int4[]", "_int4"] {
-        assert_eq!(map("c", &array, &mapping(&[(key, "text")], &[])).unwrap().fetch, Fetch::Printed);
+fn arrays_are_lists_of_what_their_elements_are() {
+    let list = |item| Decoder::List(Box::new(item));
+    let numbers = array(native("numeric", "numeric", ((12 << 16) | 2) + 4), "numeric[]", ",");
+    let of = |types: &[(&str, &str)], columns: &[(&str, &str)]| map("c", &numbers, &mapping(types, columns)).unwrap();
+    assert_eq!((of(&[], &[]).decoder, of(&[], &[]).fetch), (list(Decoder::Numeric), Fetch::AsIs));
+    let decimals = list(Decoder::Decimal128(12, 2));
+    for key in ["numeric", "_numeric", "numeric[]"] {
+        assert_eq!(of(&[(key, "decimal")], &[]).decoder, decimals, "{key}");
     }
+    assert_eq!(of(&[("numeric", "text")], &[("c", "decimal")]).decoder, decimals);
+    assert_eq!((of(&[], &[("c", "text")]).decoder, of(&[], &[("c", "text")]).fetch), (Decoder::Text, Fetch::Printed));
+    let printed = map("c", &array(native("inet", "inet", -1), "inet[]", ","), &Mapping::default()).unwrap();
+    assert_eq!((printed.decoder, printed.fetch), (list(Decoder::Text), Fetch::PrintedElements));
+}
+
+#[test]
+fn arrays_that_do_not_separate_by_commas_are_refused_until_asked_for_as_text() {
+    let boxes = array(native("box", "box", -1), "box[]", ";");
+    let error = map("c", &boxes, &Mapping::default()).unwrap_err();
+    assert!(error.to_string().contains("column \"c\" has type \"box[]\""), "{error}");
+    for key in ["box[]", "_box"] {
+        assert_eq!(map("c", &boxes, &mapping(&[(key, "text")], &[])).unwrap().fetch, Fetch::Printed);
+    }
+}
+
+#[test]
+fn infinity_may_become_null_or_the_last_value() {
+    assert_eq!(decoder(&native("date", "date", -1), "null").unwrap(), Decoder::Date(Beyond::Null));
+    let instant = native("timestamptz", "timestamp with time zone", -1);
+    assert_eq!(decoder(&instant, "clamp").unwrap(), Decoder::Instant(Beyond::Clamped));
+    assert!(decoder(&native("int4", "integer", -1), "null").is_err());
 }
 
 #[test]
