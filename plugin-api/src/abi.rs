@@ -23,6 +23,7 @@ pub mod arrow;
 mod vet;
 mod guard;
 mod log;
+mod table;
 pub mod export;
 #[cfg(feature = "host")]
 mod inspect;

@@ -5,10 +5,10 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use object::read::elf::{ElfFile64, FileHeader as _, ProgramHeader as _};
-use object::{Endianness, Object as _, ObjectSection as _, ReadCache};
+use object::{Endianness, Object as _, ObjectSection as _, ObjectSymbol as _, ReadCache};
 use serde::Deserialize;
 
-use super::{ABI_MAJOR, ABI_MINOR, MARKER_MAGIC, MARKER_SECTION};
+use super::{ABI_MAJOR, ABI_MINOR, ENTRY_SYMBOL, MARKER_MAGIC, MARKER_SECTION};
 
 /// What a plug-in's marker says about it.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize)]
@@ -71,7 +71,15 @@ pub fn inspect(path: &Path, file: &File) -> Result<Marker, Refusal> {
     let bytes = section.data().map_err(|_| refuse("the library is damaged or truncated: copy it again".into()))?;
     let marker = parse_marker(bytes).ok_or_else(|| refuse("its plug-in marker cannot be read".into()))?;
     check_versions(&marker).map_err(refuse)?;
-    Ok(marker)
+    // A damaged symbol table loads and then lacks the entry: say so before anything of the library runs.
+    let is_entry = |s: &object::read::elf::ElfSymbol64<'_, '_, Endianness, _>| {
+        s.name_bytes() == Ok(ENTRY_SYMBOL.as_bytes()) && s.is_definition()
+    };
+    if elf.dynamic_symbols().any(|s| is_entry(&s)) {
+        Ok(marker)
+    } else {
+        Err(refuse(format!("{} {} exports no \"{ENTRY_SYMBOL}\": rebuild it", marker.name, marker.version)))
+    }
 }
 
 fn check_kind(file: &File) -> Result<(), String> {
