@@ -76,3 +76,14 @@ find_postgres() {
     pg_bin=$(dirname "$(readlink -f "$initdb")")
     [ -x "$pg_bin/postgres" ] && [ -x "$pg_bin/psql" ]
 }
+
+# Sets mariadbd to a MariaDB server on this machine, installing Debian's when there is none.
+need_mariadb() {
+    find_mariadb && return
+    apt_install "MariaDB" mariadb-server-core mariadb-client
+    find_mariadb || fail "MariaDB was installed but mariadbd or mariadb-install-db is missing"
+}
+
+find_mariadb() {
+    mariadbd=$(PATH=$PATH:/usr/sbin command -v mariadbd) && have mariadb && have mariadb-install-db
+}

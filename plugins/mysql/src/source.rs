@@ -1,0 +1,167 @@
+//! The connector itself: one connection that is taken for each call and brought back after it.
+
+use std::sync::{Arc, PoisonError};
+
+use rivet_plugin_api::{
+    BatchReader, CancelGuard, Column, Context, DescribeRequest, Description, Error, Filter, Mapping, Probe,
+    ReadRequest, Result, Source, SourceCapabilities, Timeouts,
+};
+
+use crate::batch::BatchBuilder;
+use crate::options::{Options, Target};
+use crate::reader::{Reader, Slot, release};
+use crate::select::{Relation, Select};
+use crate::session::{self, Watch};
+use crate::sql::statement;
+use crate::types::{Planned, plan};
+use crate::wire::{Connection, Prepared, RowStream};
+
+/// A MySQL or MariaDB server as a source of rows.
+pub struct Mysql {
+    target: Arc<Target>,
+    slot: Slot,
+}
+
+impl Source for Mysql {
+    type Options = Options;
+
+    const CAPABILITIES: SourceCapabilities = SourceCapabilities {
+        explain: false,
+        bounds: false,
+        count: true,
+        snapshot: false,
+        window: false,
+        range: false,
+        dense: false,
+        since: false,
+        concurrent_readers: true,
+    };
+
+    fn open(options: Self::Options, context: &Context) -> Result<Self> {
+        let target = Arc::new(Target::new(&options)?);
+        let connection = session::open(&target, context.cancel())?;
+        let slot = Slot::default();
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
+        Ok(Self { target, slot })
+    }
+
+    fn probe(&mut self, context: &Context) -> Result<Probe> {
+        self.in_transaction(&Timeouts::default(), context, crate::probe::probe)
+    }
+
+    fn describe(&mut self, request: &DescribeRequest, context: &Context) -> Result<Description> {
+        let columns = self.in_transaction(&Timeouts::default(), context, |connection| {
+            let (columns, prepared) = columns(connection, &request.query, &request.mapping)?;
+            connection.close_statement(&prepared)?;
+            Ok(columns)
+        })?;
+        Ok(Description { columns: columns.into_iter().map(described).collect() })
+    }
+
+    fn read(&mut self, request: &ReadRequest, context: &Context) -> Result<Box<dyn BatchReader>> {
+        only_unfiltered(request)?;
+        let (mut connection, interrupt) = self.take(context)?;
+        match start(&mut connection, request) {
+            Ok((stream, batch)) => {
+                let (cancel, slot) = (context.cancel().clone(), Arc::clone(&self.slot));
+                Ok(Box::new(Reader::new(connection, stream, interrupt, batch, cancel, slot)))
+            }
+            Err(e) => {
+                drop(interrupt);
+                release(connection, &self.slot);
+                Err(e)
+            }
+        }
+    }
+
+    fn count(&mut self, request: &ReadRequest, context: &Context) -> Result<u64> {
+        only_unfiltered(request)?;
+        let rows = self.in_transaction(&request.timeouts, context, |connection| {
+            let (columns, prepared) = columns(connection, &request.query, &request.mapping)?;
+            connection.close_statement(&prepared)?;
+            let query = statement(&request.query, connection.quotes())?;
+            let relation = Relation::new(query, &columns, connection.server());
+            connection.query(&format!("{}SELECT COUNT(*) FROM {}", relation.with, relation.from))
+        })?;
+        let count = rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok());
+        count.ok_or_else(|| Error::internal("the server counted no rows and not even none"))
+    }
+}
+
+impl Mysql {
+    /// The connection, ready for `context`: the idle one, or a new one while a reader has it.
+    fn take(&self, context: &Context) -> Result<(Connection, CancelGuard)> {
+        context.check()?;
+        let idle = self.slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut connection = match idle {
+            Some(connection) => connection,
+            None => session::open(&self.target, context.cancel())?,
+        };
+        connection.follow(context.cancel());
+        let killer = connection.killer();
+        Ok((connection, context.on_cancel(move || killer.kill())))
+    }
+
+    fn in_transaction<T>(
+        &self,
+        timeouts: &Timeouts,
+        context: &Context,
+        work: impl FnOnce(&mut Connection) -> Result<T>,
+    ) -> Result<T> {
+        let (mut connection, interrupt) = self.take(context)?;
+        let result = session::begin(&mut connection, timeouts, Watch::Server).and_then(|()| work(&mut connection));
+        drop(interrupt);
+        release(connection, &self.slot);
+        result
+    }
+}
+
+/// Sends the query; what comes back tells where the stream stands and what its batches look like.
+fn start(connection: &mut Connection, request: &ReadRequest) -> Result<(RowStream, BatchBuilder)> {
+    session::begin(connection, &request.timeouts, Watch::Client)?;
+    let (columns, mut prepared) = columns(connection, &request.query, &request.mapping)?;
+    let query = statement(&request.query, connection.quotes())?;
+    let select = Select::new(query, &columns, request, connection.server())?;
+    if let Some(sql) = &select.sql {
+        connection.close_statement(&prepared)?;
+        prepared = connection.prepare(sql)?;
+    }
+    let stream = connection.execute(prepared)?;
+    let batch = BatchBuilder::new(select.schema, &select.fields, stream.columns(), request.batch);
+    Ok((stream, batch))
+}
+
+/// The columns of the user's query, which the server parses and does not run yet.
+fn columns(connection: &mut Connection, query: &str, mapping: &Mapping) -> Result<(Vec<Planned>, Prepared)> {
+    let prepared = connection.prepare(statement(query, connection.quotes())?)?;
+    let planned = if prepared.columns.is_empty() {
+        Err(Error::config("the query returns no columns").hint("write a SELECT with at least one column"))
+    } else {
+        plan(prepared.columns.clone(), mapping)
+    };
+    match planned {
+        Ok(planned) => Ok((planned, prepared)),
+        Err(e) => {
+            connection.close_statement(&prepared)?;
+            Err(e)
+        }
+    }
+}
+
+fn described(column: Planned) -> Column {
+    let (arrow_type, rule) = match column.mapped {
+        Ok(mapped) => (mapped.decoder.data_type().to_string(), mapped.rule),
+        Err(e) => (String::new(), e.to_string()),
+    };
+    Column { name: column.name, native_type: column.native.full_name(), arrow_type, nullable: true, rule }
+}
+
+fn only_unfiltered(request: &ReadRequest) -> Result<()> {
+    if request.snapshot.is_some() {
+        return Err(Error::unsupported("this source has no snapshots that connections could share"));
+    }
+    match request.filter {
+        Filter::All => Ok(()),
+        _ => Err(Error::unsupported("this source does not filter rows yet").hint("put the condition into the query")),
+    }
+}
