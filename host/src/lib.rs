@@ -46,7 +46,8 @@ pub fn main_with(linked: &[&'static RvPlugin]) -> ExitCode {
 fn init_logging() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     let colour = std::io::stderr().is_terminal() && environment("NO_COLOR").is_none();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| secret::RedactedStderr).with_ansi(colour).init();
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).log_internal_errors(false);
+    subscriber.with_writer(|| secret::RedactedStderr).with_ansi(colour).init();
 }
 
 /// An environment variable that is set and not empty, and is text.

@@ -21,7 +21,6 @@ pub fn run(reader: ReaderHandle, writer: WriterHandle, throttle: Throttle, cance
     let (read, written) = thread::scope(|scope| {
         let writing = scope.spawn(|| write_all(writer, &queue));
         let read = read_all(reader, &queue, throttle, cancel);
-        queue.close();
         (read, writing.join())
     });
     let written = written.unwrap_or_else(|_| Err(Error::internal("the writing thread panicked")));
@@ -39,7 +38,17 @@ pub fn run(reader: ReaderHandle, writer: WriterHandle, throttle: Throttle, cance
     }
 }
 
+/// Lets the other side go when this one ends, also by a panic.
+struct Close<'a>(&'a Queue<RecordBatch>);
+
+impl Drop for Close<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 fn read_all(mut reader: ReaderHandle, queue: &Queue<RecordBatch>, throttle: Throttle, cancel: &Cancel) -> Result<u64> {
+    let _end = Close(queue);
     let (mut rows, mut reported) = (0_u64, 0_u64);
     while let Some(batch) = reader.next()? {
         let count = batch.num_rows();
@@ -61,11 +70,9 @@ fn read_all(mut reader: ReaderHandle, queue: &Queue<RecordBatch>, throttle: Thro
 }
 
 fn write_all(mut writer: WriterHandle, queue: &Queue<RecordBatch>) -> Result<WriterHandle> {
+    let _end = Close(queue);
     while let Some(batch) = queue.pop() {
-        if let Err(e) = writer.write(batch) {
-            queue.close();
-            return Err(e);
-        }
+        writer.write(batch)?;
     }
     Ok(writer)
 }

@@ -49,6 +49,9 @@ pub fn prepare<'a>(config: &'a Config, only: Option<&str>, catalog: &Catalog) ->
         return Ok(Vec::new());
     }
     exports.iter().try_for_each(|export| check_offered(export))?;
+    for export in &exports {
+        warn_of_ignored(config, export);
+    }
     let source = endpoint(&config.source, Half::Source, catalog);
     let destinations = exports.iter().map(|export| endpoint(&export.destination, Half::Destination, catalog));
     let mut endpoints = together(std::iter::once(source).chain(destinations))?.into_iter();
@@ -93,6 +96,17 @@ fn check_offered(export: &Export) -> Result<()> {
             let text = format!("export \"{}\" needs {what}, which this version does not offer yet", export.name);
             Err(Error::Usage(ApiError::config(text).hint("remove it, or stay with rivet 0.2 for this export")))
         }
+    }
+}
+
+/// What changes only how fast an export runs may be left out, but not in silence.
+fn warn_of_ignored(config: &Config, export: &Export) {
+    let name = &export.name;
+    if export.parallel > 1 {
+        tracing::warn!("export \"{name}\" reads over one connection: this version does not split a read yet");
+    }
+    if Tuning::merge(&config.tuning, &export.tuning).memory_threshold_mb > 0 {
+        tracing::warn!("`memory_threshold_mb` of export \"{name}\" has no effect in this version yet");
     }
 }
 

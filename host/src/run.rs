@@ -41,9 +41,10 @@ pub fn export(job: &Job<'_>, state: &State, validate: bool, cancel: &Cancel) -> 
     let outcome = run.go();
     run.measure();
     let Err(e) = outcome else { return (run.summary, None) };
-    let error = match signal::received() {
-        Some(signal) if is_cancelled(&e) => Error::Stopped(signal),
-        _ => e,
+    let error = match (signal::received(), e) {
+        (Some(signal), e) if is_cancelled(&e) => Error::Stopped(signal),
+        (_, Error::Run(e)) if e.code_text() == Some(ApiError::VALIDATION) => Error::Refused(e),
+        (_, e) => e,
     };
     run.summary.status = Status::Failed;
     (run.summary.rows, run.summary.files, run.summary.bytes) = (0, 0, 0);
@@ -92,7 +93,9 @@ impl Run<'_> {
                 _ => None,
             };
             let Some(pause) = pause.filter(|_| !self.cancel.is_cancelled()) else {
-                return Err(close(open.as_ref(), error));
+                // What a killed run left is only cleaned up by a redo that succeeds: its intent stays for the next one.
+                let own = open.as_ref().filter(|_| window.run_id().is_none());
+                return Err(close(own, error));
             };
             retry += 1;
             self.summary.retries = retry;
@@ -120,7 +123,7 @@ impl Run<'_> {
         let destination = &self.job.destination;
         let mut to = destination.plugin.open_destination(&destination.options, self.cancel)?;
         if open.is_none()
-            && let Some((finished, parts)) = window.finished(&mut to)?
+            && let Some((finished, parts)) = window.finished(&mut to, self.validate)?
         {
             self.landed(&parts);
             return finished.commit(None, &self.metrics());

@@ -48,12 +48,14 @@ pub struct RedactedStderr;
 
 impl Write for RedactedStderr {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        io::stderr().write_all(redact(&String::from_utf8_lossy(line)).as_bytes())?;
+        // A terminal that is gone must not stop the run.
+        let _ = io::stderr().write_all(redact(&String::from_utf8_lossy(line)).as_bytes());
         Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        let _ = io::stderr().flush();
+        Ok(())
     }
 }
 

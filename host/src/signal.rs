@@ -12,7 +12,9 @@ static RECEIVED: AtomicI32 = AtomicI32::new(0);
 /// Cancels `cancel` on SIGINT, SIGTERM or SIGHUP. Without it signals end the process at once, which loses nothing
 /// either: the next run redoes the window.
 pub fn install(cancel: &Cancel) {
-    let mut signals = match Signals::new([SIGINT, SIGTERM, SIGHUP]) {
+    let ignored = ignored();
+    let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0);
+    let mut signals = match Signals::new(wanted) {
         Ok(signals) => signals,
         Err(e) => {
             tracing::warn!("signals end the run without cleaning up: {e}");
@@ -25,10 +27,17 @@ pub fn install(cancel: &Cancel) {
             if RECEIVED.swap(signal, Ordering::SeqCst) != 0 {
                 std::process::exit(128 + signal);
             }
-            tracing::warn!("stopping: finishing what is under way; a second signal ends the process at once");
             cancel.cancel();
+            tracing::warn!("stopping: finishing what is under way; a second signal ends the process at once");
         }
     });
+}
+
+/// The signals that this process was started to ignore, as `nohup` does, one bit each.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 /// The signal that asked to stop, if any.

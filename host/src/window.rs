@@ -51,11 +51,19 @@ impl<'a> Window<'a> {
     }
 
     /// The parts of an unfinished window that needs no more than its bookkeeping; also when it wrote none.
-    pub fn finished(&self, destination: &mut DestinationHandle) -> Result<Option<(Open<'_>, Vec<Part>)>> {
+    /// With `validated`, parts that were not read back do not count.
+    pub fn finished(
+        &self,
+        destination: &mut DestinationHandle,
+        validated: bool,
+    ) -> Result<Option<(Open<'_>, Vec<Part>)>> {
         let Some(intent) = self.left.as_ref().filter(|i| self.is_same(i) && i.chunks.iter().all(|c| c.done)) else {
             return Ok(None);
         };
         let parts: Vec<Part> = intent.chunks.iter().flat_map(|c| c.parts.clone()).collect();
+        if validated && parts.iter().any(|part| part.validated_rows.is_none()) {
+            return Ok(None);
+        }
         for part in &parts {
             let there = match destination.stat(&part.name) {
                 Ok(stat) => stat,
@@ -103,15 +111,22 @@ impl<'a> Window<'a> {
 
     /// The configuration has changed since the unfinished window began, so it cannot be redone.
     fn give_up(&self, left: &Intent, destination: &mut DestinationHandle) -> Result<()> {
-        let parts = left.chunks.iter().flat_map(|c| &c.parts);
-        if left.destination_fingerprint == self.job.destination.fingerprint {
-            for part in parts {
-                destination.remove(&part.name)?;
-            }
-        } else {
-            for part in parts {
+        let base = left.base_name();
+        for part in left.chunks.iter().flat_map(|c| &c.parts) {
+            let removed = left.destination_fingerprint == self.job.destination.fingerprint
+                && match destination.remove(&part.name) {
+                    Err(e) if e.category() == Category::Unsupported => false,
+                    outcome => outcome.map(|()| true)?,
+                };
+            if !removed {
                 tracing::warn!("the interrupted run {} left {}: it is in no manifest", left.run_id, part.location);
             }
+        }
+        if left.chunks.iter().any(|c| !c.done) {
+            // Files may have become visible just before the run was killed; without a record nothing is deleted.
+            tracing::warn!(
+                "files that begin with \"{base}\" belong to the interrupted run: remove them if there are any"
+            );
         }
         let reason = "the configuration changed before the run was finished";
         tracing::warn!("giving up the interrupted run {}: {reason}", left.run_id);

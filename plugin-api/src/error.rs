@@ -112,6 +112,9 @@ struct Inner {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    /// The [`code`](Error::code) of a file that was read back and does not hold what was written.
+    pub const VALIDATION: &'static str = "validation";
+
     /// An error of `category` with a message for people.
     pub fn new(category: Category, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {

@@ -39,20 +39,11 @@
 //!     }
 //!
 //!     fn read(&mut self, request: &ReadRequest, _: &Context) -> Result<Box<dyn BatchReader>> {
-//!         Ok(Box::new(Rows { next: 0, end: self.0.rows, step: request.batch.rows as i64 }))
-//!     }
-//! }
-//!
-//! struct Rows { next: i64, end: i64, step: i64 }
-//!
-//! impl BatchReader for Rows {
-//!     fn schema(&self) -> SchemaRef { schema() }
-//!
-//!     fn next(&mut self) -> Result<Option<RecordBatch>> {
-//!         let rows = self.next..self.end.min(self.next + self.step);
-//!         self.next = rows.end;
-//!         if rows.is_empty() { return Ok(None); }
-//!         Ok(Some(RecordBatch::try_new(schema(), vec![Arc::new(Int64Array::from_iter_values(rows))])?))
+//!         let (end, step) = (self.0.rows, request.batch.rows);
+//!         Ok(reader_of(schema(), (0..end).step_by(step).map(move |from| {
+//!             let rows = Int64Array::from_iter_values(from..end.min(from + step as i64));
+//!             Ok(RecordBatch::try_new(schema(), vec![Arc::new(rows)])?)
+//!         })))
 //!     }
 //! }
 //!
@@ -100,6 +91,6 @@ pub use destination::{
 pub use error::{Category, Error, Result, ResultExt};
 pub use source::{
     BatchReader, BatchSize, Bounds, BoundsRequest, Column, DescribeRequest, Description, Explanation, Filter, Mapping,
-    Probe, ReadRequest, Source, Strategy, TimeEncoding, Timeouts,
+    Probe, ReadRequest, Source, Strategy, TimeEncoding, Timeouts, reader_of,
 };
 pub use spec::{DestinationSpec, SecretString, SourceSpec, Spec, options_schema, parse_options};

@@ -71,6 +71,29 @@ pub trait BatchReader: Send {
     }
 }
 
+/// A reader over an iterator, for sources that make their batches one by one and have nothing to close.
+pub fn reader_of(
+    schema: SchemaRef,
+    batches: impl Iterator<Item = Result<RecordBatch>> + Send + 'static,
+) -> Box<dyn BatchReader> {
+    Box::new(IteratorReader { schema, batches })
+}
+
+struct IteratorReader<I> {
+    schema: SchemaRef,
+    batches: I,
+}
+
+impl<I: Iterator<Item = Result<RecordBatch>> + Send> BatchReader for IteratorReader<I> {
+    fn schema(&self) -> SchemaRef {
+        SchemaRef::clone(&self.schema)
+    }
+
+    fn next(&mut self) -> Result<Option<RecordBatch>> {
+        self.batches.next().transpose()
+    }
+}
+
 /// What `probe` found.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]

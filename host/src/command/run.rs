@@ -1,5 +1,6 @@
 //! `rivet run`: every selected export, one after the other, and what to tell of them.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use rivet_plugin_api::Cancel;
@@ -33,35 +34,41 @@ pub fn run(args: &RunArgs, catalog: impl Fn(&[PathBuf]) -> Result<Catalog>) -> R
     let cancel = Cancel::new();
     signal::install(&cancel);
     let state = State::open(&args.config.state_file())?;
-    let mut code = exit::OK;
-    for job in &jobs {
-        let failed = one(job, &state, args.validate, &cancel, to_stderr)?;
+    let (mut code, mut unseen) = (exit::OK, None);
+    for (done, job) in jobs.iter().enumerate() {
+        let (failed, shown) = one(job, &state, args.validate, &cancel, to_stderr);
         if code == exit::OK {
             code = failed;
         }
-        if signal::received().is_some() {
+        unseen = unseen.or(shown.err());
+        if let Some(signal) = signal::received() {
+            if code == exit::OK && done + 1 < jobs.len() {
+                return Err(Error::Stopped(signal));
+            }
             break;
         }
     }
-    Ok(code)
+    // Every export was attempted before a report that nobody could read counts.
+    unseen.filter(|_| code == exit::OK).map_or(Ok(code), Err)
 }
 
-/// Runs one export, shows what came of it, and answers its exit code.
-fn one(job: &Job<'_>, state: &State, validate: bool, cancel: &Cancel, to_stderr: bool) -> Result<u8> {
+/// Runs one export, shows what came of it, and answers its exit code and whether that could be shown.
+fn one(job: &Job<'_>, state: &State, validate: bool, cancel: &Cancel, to_stderr: bool) -> (u8, Result<u8>) {
     let (summary, error) = run::export(job, state, validate, cancel);
-    if to_stderr {
+    let shown = if to_stderr {
         eprint_redacted(&summary.to_string());
+        Ok(exit::OK)
     } else {
-        print(&summary.to_string())?;
-    }
-    let Some(error) = error else { return Ok(exit::OK) };
+        print(&summary.to_string())
+    };
+    let Some(error) = error else { return (exit::OK, shown) };
     eprint_redacted(&format!("\n{}", error.render()));
-    Ok(error.exit_code())
+    (error.exit_code(), shown)
 }
 
-#[expect(clippy::print_stderr, reason = "a command shows its result")]
+/// Shows what can be shown: a terminal that is gone must not stop the run.
 fn eprint_redacted(text: &str) {
-    eprint!("{}", secret::redact(text));
+    let _ = std::io::stderr().write_all(secret::redact(text).as_bytes());
 }
 
 fn warn(config: &Config) {

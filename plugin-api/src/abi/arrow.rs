@@ -133,11 +133,19 @@ pub unsafe fn import_batch(array: *mut RvArrowArray, schema: &SchemaRef, full: b
     }
     // SAFETY: `from_raw` moves the struct out and marks the original as released; layouts are equal.
     let ffi = unsafe { FFI_ArrowArray::from_raw(array.cast()) };
-    let data_type = arrow_schema::DataType::Struct(schema.fields().clone());
-    // SAFETY: the vetting above has compared children and buffers with this very type.
-    let data = unsafe { arrow_array::ffi::from_ffi_and_data_type(ffi, data_type) }?;
-    if full {
-        data.validate_full().map_err(|e| Error::internal(format!("malformed batch: {e}")))?;
+    // arrow asserts what the vetting does not know, such as the children of its rarer types.
+    let converted = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let data_type = arrow_schema::DataType::Struct(schema.fields().clone());
+        // SAFETY: the vetting above has compared children and buffers with this very type.
+        let data = unsafe { arrow_array::ffi::from_ffi_and_data_type(ffi, data_type) }?;
+        if full {
+            data.validate_full()?;
+        }
+        RecordBatch::from(StructArray::from(data)).with_schema(schema.clone())
+    }));
+    let malformed = |why: String| Error::internal(format!("malformed batch: {why}"));
+    match converted {
+        Ok(batch) => batch.map_err(|e| malformed(e.to_string())),
+        Err(_) => Err(malformed("its structure is not that of its schema".into())),
     }
-    Ok(RecordBatch::from(StructArray::from(data)).with_schema(schema.clone())?)
 }

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::ffi::c_void;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use tracing::callsite::Identifier;
@@ -102,12 +103,21 @@ pub(super) extern "C" fn log(ctx: *mut c_void, event: *const RvLog) {
     };
     // SAFETY: as above.
     let text = |s: RvStr| unsafe { s.to_text() };
-    let site =
-        *plugin.sites.lock().unwrap_or_else(PoisonError::into_inner).entry(event.callsite).or_insert_with(|| {
-            let names = fields.iter().map(|f| text(f.key)).collect();
-            let file = Some(text(event.file)).filter(|f| !f.is_empty());
-            site(&plugin.name, &text(event.target), event.level, file, event.line, names)
-        });
+    // Callsite 0 means that the plug-in does not number them: the event itself then tells its place.
+    let key = match event.callsite {
+        0 => {
+            let mut hasher = DefaultHasher::new();
+            let names: Vec<String> = fields.iter().map(|f| text(f.key)).collect();
+            (event.level, text(event.target), text(event.file), event.line, names).hash(&mut hasher);
+            hasher.finish()
+        }
+        number => number,
+    };
+    let site = *plugin.sites.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert_with(|| {
+        let names = fields.iter().map(|f| text(f.key)).collect();
+        let file = Some(text(event.file)).filter(|f| !f.is_empty());
+        site(&plugin.name, &text(event.target), event.level, file, event.line, names)
+    });
     let message = text(event.message);
     let values: Vec<Option<Box<dyn Value>>> = fields
         .iter()

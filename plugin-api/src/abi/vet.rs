@@ -71,7 +71,9 @@ pub(super) unsafe fn batch(array: *const RvArrowArray, schema: &Schema) -> Resul
     if top.release.is_none() {
         return Err("the array was released before".into());
     }
-    if top.n_buffers > 1 || top.null_count > 0 {
+    // SAFETY: the count says that the list has an entry.
+    let has_validity = top.n_buffers == 1 && !top.buffers.is_null() && unsafe { !(*top.buffers).is_null() };
+    if top.n_buffers > 1 || top.null_count > 0 || (has_validity && top.null_count != 0) {
         return Err("rows of a batch cannot be null".into());
     }
     if !fits(top.length) || !fits(top.offset) {

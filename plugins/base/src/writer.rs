@@ -173,7 +173,8 @@ impl<S: Store<Sink: 'static>> Attempt<S> {
         if counted == rows {
             return Ok(Some(counted));
         }
-        Err(Error::data(format!("validation failed: {rows} rows were written, but the file holds {counted}")))
+        Err(Error::data(format!("validation failed: {rows} rows were written, but the file holds {counted}"))
+            .code(Error::VALIDATION))
     }
 
     fn finish(&mut self) -> Result<Receipt> {

@@ -39,11 +39,10 @@ impl Claim {
             if attempt > 0 {
                 std::thread::sleep(PAUSE);
             }
-            if let Some((lock, created)) = lock(&path).map_err(|e| failed("lock", &path, &e))? {
+            if let Some(lock) = lock(&path).map_err(|e| failed("lock", &path, &e))? {
                 let claim = Self { directory: directory.clone(), base: base.to_owned(), _lock: lock };
-                if !created {
-                    remove_parts(directory, base)?;
-                }
+                // Also when the lock file is new: a panic may have ended an attempt without its parts.
+                remove_parts(directory, base)?;
                 return Ok(claim);
             }
         }
@@ -126,18 +125,18 @@ fn is_of_export(base: &str, export: &str) -> bool {
         && (rest.is_empty() || rest[0] == b'_' && rest.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_'))
 }
 
-/// The locked file and whether it was created by this call; `None` when somebody else holds it.
-fn lock(path: &Path) -> io::Result<Option<(File, bool)>> {
+/// The locked file, created when there was none; `None` when somebody else holds it.
+fn lock(path: &Path) -> io::Result<Option<File>> {
     match OpenOptions::new().write(true).create_new(true).open(path) {
         Ok(file) => match try_lock(&file, path) {
-            Ok(held) => Ok(held.then_some((file, true))),
+            Ok(held) => Ok(held.then_some(file)),
             Err(e) => {
                 // A file system without locks: the error counts, whether or not the file can be removed.
                 let _ = std::fs::remove_file(path);
                 Err(e)
             }
         },
-        Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(lock_existing(path)?.map(|file| (file, false))),
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => lock_existing(path),
         Err(e) => Err(e),
     }
 }

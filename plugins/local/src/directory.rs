@@ -40,7 +40,7 @@ impl Directory {
 
     /// The path of a file in the directory. Names come from the host, but no name may lead elsewhere.
     pub(crate) fn join(&self, name: &str) -> Result<PathBuf> {
-        let outside = name.is_empty() || name == "." || name.contains("..") || name.contains(['/', '\\', '\0']);
+        let outside = name.is_empty() || name == "." || name == ".." || name.contains(['/', '\\', '\0']);
         if outside {
             return Err(Error::config(format!("\"{}\" is not a file name", name.escape_default()))
                 .hint("use letters, digits, \"_\", \"-\" and single dots in the export's name"));

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use rivet_plugin_api::{Error, Result, WriteRequest};
+use rivet_plugin_api::{Error, Result, WriteRequest, tracing};
 use rivet_plugin_base::{PartSink, Published, Store};
 
 use crate::claim::{self, Claim};
@@ -158,11 +158,26 @@ impl PartSink for LocalPart {
     }
 }
 
+/// An attempt that ends by a panic leaves no file either.
+impl Drop for LocalPart {
+    fn drop(&mut self) {
+        if let Err(error) = self.discard() {
+            tracing::warn!(%error, "a temporary file could not be removed");
+        }
+    }
+}
+
 impl LocalPart {
     /// Gives the file its name unless the name is taken, which the system checks in the same step.
     fn link(&mut self, target: &Path, taken: bool) -> Result<()> {
         match fs::hard_link(&self.path, target) {
-            Ok(()) => self.discard(),
+            Ok(()) => {
+                // The part is visible; what is left of the temporary name the next run removes.
+                if let Err(error) = self.discard() {
+                    tracing::warn!(%error, "a temporary file could not be removed");
+                }
+                Ok(())
+            }
             Err(e) if e.kind() == ErrorKind::AlreadyExists => Err(failed("create", target, &e)),
             Err(e) if e.kind() == ErrorKind::StorageFull => Err(failed("create", target, &e)),
             // Some file systems have no hard links. The claim keeps other runs away, so a check before is enough.

@@ -70,6 +70,8 @@ impl Reader {
                 }
                 Step::End { warnings } => {
                     if warnings > 0 {
+                        // The rows are all here: what is left to ask must not make the read too slow.
+                        connection.limit(None);
                         no_losses(connection)?;
                     }
                     connection.close_statement(stream.prepared())?;

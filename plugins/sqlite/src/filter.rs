@@ -224,8 +224,9 @@ impl<'a> Scope<'a> {
         };
         let key = self.key(column);
         let parameter = self.bind(column, &value)?;
-        let near = self.near(column, ">=", &value).map(|term| format!(" AND {term}")).unwrap_or_default();
-        Ok(format!("{key} >= {parameter}{near}"))
+        // Without the term that an index could serve: it would skip values that are no timestamps instead of refusing
+        // them, and nothing has looked at the whole column before, as bounds do for a window.
+        Ok(format!("{key} >= {parameter}"))
     }
 
     /// A wider condition on the text of a timestamp, which an index on the column can serve: every form begins with a

@@ -35,7 +35,7 @@ pub(super) fn parse(url: &str, tls: Option<&Tls>) -> Result<Target> {
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     // An "@" further right means that a reserved character in the password cut the URL short: nothing of it may be
     // taken for a database or parameter name and end up in a message.
-    if !authority.contains('@') && (path.contains('@') || query.contains('@')) {
+    if path.contains('@') || query.contains('@') {
         return Err(Error::config("the URL has an \"@\" behind a \"/\" or \"?\"").hint(ENCODE));
     }
     let mut parts = Parts::new();
