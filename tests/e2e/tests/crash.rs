@@ -62,6 +62,26 @@ fn a_killed_run_is_repaired_by_the_next() {
 }
 
 #[test]
+fn a_redo_that_is_stopped_too_leaves_the_window_to_the_next_run() {
+    let sandbox = Sandbox::new();
+    notes(&sandbox);
+    let running = sandbox.start(&config(100));
+    sandbox.wait_for_output();
+    running.kill();
+    let left = sandbox.out();
+    let base = left.iter().find_map(|name| name.strip_prefix('.')?.strip_suffix(".lock.rivet-tmp")).unwrap().to_owned();
+    // As if the run had been killed just after its file became visible.
+    std::fs::write(sandbox.path().join(format!("out/{base}.parquet")), "of the killed run").unwrap();
+    let redo = sandbox.start(&config(100));
+    // In the middle of its six seconds.
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(redo.terminate("TERM"), Some(143));
+    sandbox.run(&config(0)).expect(0, &["rows:        60000"]);
+    assert_eq!(sandbox.out(), [format!("{base}.parquet")]);
+    assert_one_whole_file(&sandbox);
+}
+
+#[test]
 fn a_run_that_is_told_to_stop_cleans_up_and_says_so() {
     let sandbox = Sandbox::new();
     notes(&sandbox);
