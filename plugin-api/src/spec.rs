@@ -10,7 +10,7 @@ use crate::capabilities::{DestinationCapabilities, SourceCapabilities};
 /// The self-description of a plug-in, answered without opening anything.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Spec {
-    /// The `type:` users write, such as `postgres`.
+    /// The `type:` users write, such as `counter`.
     pub name: String,
     /// The plug-in's own semantic version.
     pub version: String,
