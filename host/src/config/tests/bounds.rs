@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use super::load;
 
-/// The first problem of `text`, found long before anything exponential would end, also in a debug build on a busy machine.
+/// The first problem of `text`, found in less than a second, also in a debug build on a busy machine.
 fn problem(text: &str) -> String {
     let start = Instant::now();
     let error = load(text).unwrap_err();
-    assert!(start.elapsed() < Duration::from_secs(10), "took {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(1), "took {:?}", start.elapsed());
     error.diagnostics()[0].message.clone()
 }
 
@@ -51,7 +51,7 @@ fn long_lines_are_masked_in_time() {
     let start = Instant::now();
     let line = format!("a: [{}\"password\": canary", "\":\":".repeat(10_000));
     assert!(!load(&line).unwrap_err().to_string().contains("canary"));
-    assert!(start.elapsed() < Duration::from_secs(20), "took {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(2), "took {:?}", start.elapsed());
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn placeholders_are_found_in_time() {
         let text = format!("source: {{ type: db }}\nexports: []\nplugins: ['{}']\n", body.repeat(200_000));
         assert_eq!(load(&text).unwrap().plugins.len(), 1, "{body}");
     }
-    assert!(start.elapsed() < Duration::from_secs(30), "took {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(5), "took {:?}", start.elapsed());
 }
 
 #[test]
