@@ -169,6 +169,7 @@ typedef struct RvSource {
     RvCall bounds;   /* BoundsRequest -> Bounds */
     RvCall count;    /* ReadRequest -> number */
     RvCall snapshot; /* -> string */
+    RvCall split;    /* SplitRequest -> Split */
     int32_t (*read)(void *handle, RvStr request_json, const RvCancel *cancel, void **reader, RvArrowSchema *schema,
                     RvError *err);
     int32_t (*next_batch)(void *reader, RvArrowArray *out, RvError *err); /* a struct array, or RV_END */

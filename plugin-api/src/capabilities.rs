@@ -14,6 +14,8 @@ pub struct SourceCapabilities {
     pub count: bool,
     /// `snapshot` gives a token that other connections can join.
     pub snapshot: bool,
+    /// `split` cuts a query into parts, and `read` honours [`Filter::Part`](crate::Filter::Part).
+    pub split: bool,
     /// `read` honours [`Filter::Window`](crate::Filter::Window).
     pub window: bool,
     /// `read` honours [`Filter::Range`](crate::Filter::Range).
@@ -53,6 +55,7 @@ impl SourceCapabilities {
         bounds: false,
         count: false,
         snapshot: false,
+        split: false,
         window: false,
         range: false,
         dense: false,

@@ -91,6 +91,6 @@ pub use destination::{
 pub use error::{Category, Error, Result, ResultExt};
 pub use source::{
     BatchReader, BatchSize, Bounds, BoundsRequest, Column, DescribeRequest, Description, Explanation, Filter, Mapping,
-    Probe, ReadRequest, Source, Strategy, TimeEncoding, Timeouts, reader_of,
+    Probe, ReadRequest, Source, Split, SplitRequest, Strategy, TimeEncoding, Timeouts, reader_of,
 };
 pub use spec::{DestinationSpec, SecretString, SourceSpec, Spec, options_schema, parse_options};

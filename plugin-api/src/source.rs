@@ -51,6 +51,11 @@ pub trait Source: Sized + Send + 'static {
     fn snapshot(&mut self, _context: &Context) -> Result<String> {
         Err(not_offered("snapshot"))
     }
+
+    /// Cuts a query into parts that several readers can read at once; with [`SourceCapabilities::split`].
+    fn split(&mut self, _request: &SplitRequest, _context: &Context) -> Result<Split> {
+        Err(not_offered("split"))
+    }
 }
 
 fn not_offered(call: &str) -> Error {
@@ -218,6 +223,11 @@ pub enum Filter {
         /// How the column encodes time.
         encoding: TimeEncoding,
     },
+    /// The rows of one part of a [`Split`]. Only the source that made it knows what it means.
+    Part {
+        /// What the source wrote.
+        token: String,
+    },
 }
 
 /// How a time column encodes time.
@@ -318,6 +328,10 @@ pub struct BoundsRequest {
     pub above: Option<CursorValue>,
     /// A token of [`Source::snapshot`] to read in.
     pub snapshot: Option<String>,
+    /// Server limits.
+    pub timeouts: Timeouts,
+    /// Overrides of the type mapping.
+    pub mapping: Mapping,
 }
 
 /// The bounds of a column.
@@ -330,6 +344,30 @@ pub struct Bounds {
     pub max: Option<CursorValue>,
     /// How many rows hold NULL, where that is cheap to know.
     pub nulls: Option<u64>,
+}
+
+/// Asks for parts of a query that can be read at once.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SplitRequest {
+    /// The user's query, as written.
+    pub query: String,
+    /// How many parts are wanted, at least 1. A small table may get fewer.
+    pub parts: usize,
+    /// A token of [`Source::snapshot`] in which the parts will be read.
+    pub snapshot: Option<String>,
+    /// Server limits.
+    pub timeouts: Timeouts,
+}
+
+/// A query cut into parts: read in one snapshot, every row of the query is in exactly one of them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Split {
+    /// [`Filter::Part`]s or other filters, of about equal work. Empty when the query cannot be cut.
+    pub parts: Vec<Filter>,
+    /// Why there are no parts, for the user: `the query has a "LIMIT"`.
+    pub reason: Option<String>,
 }
 
 /// How a server would run a read.

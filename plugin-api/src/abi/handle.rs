@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     Bounds, BoundsRequest, Cancel, CancelGuard, Category, DescribeRequest, Description, DestinationProbe, Error,
-    Explanation, PartStat, Probe, Progress, ReadRequest, Receipt, Result, WriteRequest,
+    Explanation, PartStat, Probe, Progress, ReadRequest, Receipt, Result, Split, SplitRequest, WriteRequest,
 };
 
 /// Runs one call and reads its error.
@@ -232,6 +232,11 @@ impl SourceHandle {
     /// See [`Source::snapshot`](crate::Source::snapshot).
     pub fn snapshot(&mut self) -> Result<String> {
         self.raw.answer("snapshot", self.table.snapshot, "")
+    }
+
+    /// See [`Source::split`](crate::Source::split).
+    pub fn split(&mut self, request: &SplitRequest) -> Result<Split> {
+        self.raw.answer("split", self.table.split, &to_json(request)?)
     }
 
     /// See [`Source::read`](crate::Source::read).

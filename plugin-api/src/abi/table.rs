@@ -160,6 +160,7 @@ impl<S: Source> SourceTable<S> {
         bounds: RvCall(Some(Self::bounds)),
         count: RvCall(Some(Self::count)),
         snapshot: RvCall(Some(Self::snapshot)),
+        split: RvCall(Some(Self::split)),
         read: Self::read,
         next_batch,
         close_reader: RvClose(Some(close_reader)),
@@ -192,6 +193,10 @@ impl<S: Source> SourceTable<S> {
 
     extern "C" fn snapshot(h: *mut c_void, _: RvStr, out: *mut RvBuf, err: *mut RvError) -> i32 {
         call(h, out, err, |s: &mut S, c| s.snapshot(c))
+    }
+
+    extern "C" fn split(h: *mut c_void, r: RvStr, out: *mut RvBuf, err: *mut RvError) -> i32 {
+        call(h, out, err, |s: &mut S, c| s.split(&request(r)?, c))
     }
 
     extern "C" fn read(

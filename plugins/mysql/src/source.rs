@@ -30,6 +30,7 @@ impl Source for Mysql {
         bounds: false,
         count: true,
         snapshot: false,
+        split: false,
         window: false,
         range: false,
         dense: false,

@@ -32,6 +32,7 @@ impl Source for Postgres {
         bounds: true,
         count: true,
         snapshot: true,
+        split: false,
         window: true,
         range: true,
         dense: true,

@@ -33,6 +33,7 @@ impl Source for Sqlite {
         bounds: true,
         count: true,
         snapshot: false,
+        split: false,
         window: true,
         range: true,
         dense: true,

@@ -25,6 +25,7 @@ impl Source for FaultSource {
         bounds: true,
         count: true,
         snapshot: true,
+        split: false,
         concurrent_readers: true,
         ..SourceCapabilities::NONE
     };

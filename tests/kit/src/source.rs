@@ -100,6 +100,11 @@ fn of_capabilities(half: &SourceSpec) -> Vec<Case<SourceTarget>> {
             Case::new("snapshot_is_refused", answer::snapshot_is_refused),
         ),
         case(
+            can.split,
+            Case::new("parts_of_a_split_cover_all_rows_once", answer::parts_of_a_split_cover_all_rows_once),
+            Case::new("split_is_refused", answer::split_is_refused),
+        ),
+        case(
             can.explain,
             Case::new("explain_shows_a_plan", answer::explain_shows_a_plan),
             Case::new("explain_is_refused", answer::explain_is_refused),

@@ -1,10 +1,11 @@
 //! The calls that answer about rows instead of reading them.
 
-use rivet_plugin_api::{BoundsRequest, Category, CursorValue, Filter, ReadRequest};
+use rivet_plugin_api::{BoundsRequest, Category, CursorValue, Filter, ReadRequest, SplitRequest, Timeouts};
 
 use super::{Source, drain, filter, same_rows};
 use crate::check::{ensure, refused};
 use crate::suite::Outcome;
+use crate::table::Table;
 
 pub(super) fn count_is_exact(source: &Source) -> Outcome {
     let count = source.open()?.count(&source.request())?;
@@ -57,6 +58,25 @@ pub(super) fn snapshot_is_joined(source: &Source) -> Outcome {
     Ok(())
 }
 
+pub(super) fn parts_of_a_split_cover_all_rows_once(source: &Source) -> Outcome {
+    let whole = source.read(&source.request())?;
+    let mut owner = source.open()?;
+    let snapshot = if source.half()?.capabilities.snapshot { Some(owner.snapshot()?) } else { None };
+    let (query, timeouts) = (source.target.query.clone(), Timeouts::default());
+    let split = owner.split(&SplitRequest { query, parts: 3, snapshot: snapshot.clone(), timeouts })?;
+    if split.parts.is_empty() {
+        ensure!(split.reason.is_some(), "there are no parts, and no reason why");
+        return Ok(());
+    }
+    let mut batches = Vec::new();
+    for filter in split.parts {
+        batches.extend(source.read(&ReadRequest { snapshot: snapshot.clone(), ..source.filtered(filter) })?.batches);
+    }
+    same_rows("the parts of a split", &whole, &Table { schema: whole.schema.clone(), batches })?;
+    owner.close()?;
+    Ok(())
+}
+
 pub(super) fn explain_shows_a_plan(source: &Source) -> Outcome {
     let explanation = source.open()?.explain(&source.request())?;
     ensure!(!explanation.plan.trim().is_empty(), "the plan is empty");
@@ -73,6 +93,11 @@ pub(super) fn bounds_are_refused(source: &Source) -> Outcome {
 
 pub(super) fn snapshot_is_refused(source: &Source) -> Outcome {
     refused("\"snapshot\"", source.open()?.snapshot(), Category::Unsupported).map(drop)
+}
+
+pub(super) fn split_is_refused(source: &Source) -> Outcome {
+    let request = SplitRequest { query: source.target.query.clone(), parts: 2, ..SplitRequest::default() };
+    refused("\"split\"", source.open()?.split(&request), Category::Unsupported).map(drop)
 }
 
 pub(super) fn explain_is_refused(source: &Source) -> Outcome {
