@@ -15,19 +15,26 @@ pub const BATCH_BYTES: usize = 4 << 20;
 /// Batches that wait for the writer.
 const QUEUE_BYTES: usize = 12 << 20;
 
+/// How reading and writing share the processor.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Pace {
+    /// One thread in turn: where as many workers run as there are cores, a second thread each only gets in the way.
+    Inline,
+    /// Two threads: reading goes on while a batch is encoded.
+    Overlapped,
+}
+
 /// Reads everything, writes it, makes it durable, and answers what landed. After an error nothing of the attempt is left.
-pub fn run(reader: ReaderHandle, writer: WriterHandle, throttle: Throttle, cancel: &Cancel) -> Result<Receipt> {
-    let queue = Queue::new(QUEUE_BYTES);
-    let (read, written) = thread::scope(|scope| {
-        let writing = scope.spawn(|| write_all(writer, &queue));
-        let read = read_all(reader, &queue, throttle, cancel);
-        (read, writing.join())
-    });
-    let written = written.unwrap_or_else(|_| Err(Error::internal("the writing thread panicked")));
-    // A writer that failed has closed the queue under the reader, so its error is the cause.
-    let (rows, writer) = match (read, written) {
-        (Ok(rows), Ok(writer)) => (rows, writer),
-        (_, Err(e)) | (Err(e), Ok(_)) => return Err(e),
+pub fn run(
+    reader: ReaderHandle,
+    writer: WriterHandle,
+    throttle: Throttle,
+    cancel: &Cancel,
+    pace: Pace,
+) -> Result<Receipt> {
+    let (rows, writer) = match pace {
+        Pace::Inline => in_turn(reader, writer, throttle, cancel)?,
+        Pace::Overlapped => overlapped(reader, writer, throttle, cancel)?,
     };
     let receipt = writer.finish()?;
     let landed: u64 = receipt.parts.iter().map(|part| part.rows).sum();
@@ -35,6 +42,41 @@ pub fn run(reader: ReaderHandle, writer: WriterHandle, throttle: Throttle, cance
         Ok(receipt)
     } else {
         Err(Error::internal(format!("{rows} rows were read but the destination reports {landed}")))
+    }
+}
+
+fn in_turn(
+    reader: ReaderHandle,
+    mut writer: WriterHandle,
+    throttle: Throttle,
+    cancel: &Cancel,
+) -> Result<(u64, WriterHandle)> {
+    let rows = read_all(reader, throttle, cancel, |batch| writer.write(batch).map(drop))?;
+    Ok((rows, writer))
+}
+
+fn overlapped(
+    reader: ReaderHandle,
+    writer: WriterHandle,
+    throttle: Throttle,
+    cancel: &Cancel,
+) -> Result<(u64, WriterHandle)> {
+    let queue = Queue::new(QUEUE_BYTES);
+    let (read, written) = thread::scope(|scope| {
+        let writing = scope.spawn(|| write_all(writer, &queue));
+        let end = Close(&queue);
+        let read = read_all(reader, throttle, cancel, |batch| {
+            let bytes = batch.get_array_memory_size();
+            if queue.push(batch, bytes) { Ok(()) } else { Err(Error::cancelled()) }
+        });
+        drop(end);
+        (read, writing.join())
+    });
+    let written = written.unwrap_or_else(|_| Err(Error::internal("the writing thread panicked")));
+    // A writer that failed has closed the queue under the reader, so its error is the cause.
+    match (read, written) {
+        (Ok(rows), Ok(writer)) => Ok((rows, writer)),
+        (_, Err(e)) | (Err(e), Ok(_)) => Err(e),
     }
 }
 
@@ -47,16 +89,17 @@ impl Drop for Close<'_> {
     }
 }
 
-fn read_all(mut reader: ReaderHandle, queue: &Queue<RecordBatch>, throttle: Throttle, cancel: &Cancel) -> Result<u64> {
-    let _end = Close(queue);
+fn read_all(
+    mut reader: ReaderHandle,
+    throttle: Throttle,
+    cancel: &Cancel,
+    mut take: impl FnMut(RecordBatch) -> Result<()>,
+) -> Result<u64> {
     let (mut rows, mut reported) = (0_u64, 0_u64);
     while let Some(batch) = reader.next()? {
         let count = batch.num_rows();
         rows += count as u64;
-        let bytes = batch.get_array_memory_size();
-        if !queue.push(batch, bytes) {
-            return Err(Error::cancelled());
-        }
+        take(batch)?;
         if rows - reported >= 1_000_000 {
             reported = rows;
             tracing::info!("fetched {rows} rows so far...");

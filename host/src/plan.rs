@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::pipeline::BATCH_BYTES;
 use crate::plugin::{Catalog, Half};
 use crate::secret;
+use crate::throttle::Throttle;
 
 /// A batch sized by memory may have at most this many rows.
 const MOST_ROWS: usize = 500_000;
@@ -102,9 +103,6 @@ fn check_offered(export: &Export) -> Result<()> {
 /// What changes only how fast an export runs may be left out, but not in silence.
 fn warn_of_ignored(config: &Config, export: &Export) {
     let name = &export.name;
-    if export.parallel > 1 {
-        tracing::warn!("export \"{name}\" reads over one connection: this version does not split a read yet");
-    }
     if Tuning::merge(&config.tuning, &export.tuning).memory_threshold_mb > 0 {
         tracing::warn!("`memory_threshold_mb` of export \"{name}\" has no effect in this version yet");
     }
@@ -157,8 +155,18 @@ fn without_passwords(options: &Value) -> Value {
 }
 
 impl Job<'_> {
+    /// Limits for the server.
+    pub fn timeouts(&self) -> Timeouts {
+        Timeouts { statement_s: self.tuning.statement_timeout_s, lock_s: self.tuning.lock_timeout_s }
+    }
+
+    /// How fast rows may be read.
+    pub fn throttle(&self) -> Throttle {
+        Throttle::new(self.tuning.throttle_ms, self.tuning.batch_size)
+    }
+
     /// What to ask the source for.
-    pub fn read_request(&self) -> ReadRequest {
+    pub fn read_request(&self, filter: Filter, snapshot: Option<String>) -> ReadRequest {
         let tuning = &self.tuning;
         let batch = match tuning.batch_size_memory_mb {
             Some(mb) => BatchSize { rows: MOST_ROWS, bytes: usize::try_from(mb << 20).unwrap_or(usize::MAX) },
@@ -166,9 +174,10 @@ impl Job<'_> {
         };
         ReadRequest {
             query: self.export.query.text.clone(),
-            filter: Filter::All,
+            filter,
+            snapshot,
             batch,
-            timeouts: Timeouts { statement_s: tuning.statement_timeout_s, lock_s: tuning.lock_timeout_s },
+            timeouts: self.timeouts(),
             // Rests in the middle of one long statement would keep it open on the server.
             strategy: if tuning.throttle_ms > 0 { Strategy::Cursor } else { Strategy::Auto },
             mapping: self.export.mapping.clone(),

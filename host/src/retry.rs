@@ -1,10 +1,56 @@
 //! When a failed attempt is repeated, and after which pause.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rivet_plugin_api::{Category, Error};
 
-/// The budget of one window.
+/// The retries of one run, of which a window or each of its parts may use as many as the tuning allows.
+#[derive(Debug)]
+pub struct Attempts {
+    retry: Retry,
+    made: AtomicU32,
+}
+
+impl Attempts {
+    /// No retry so far.
+    pub fn new(retry: Retry) -> Self {
+        Self { retry, made: AtomicU32::new(0) }
+    }
+
+    /// The retries of one window or part.
+    pub fn budget(&self) -> Budget<'_> {
+        Budget { attempts: self, used: 0 }
+    }
+
+    /// Retries made so far, by all.
+    pub fn made(&self) -> u32 {
+        self.made.load(Ordering::Relaxed)
+    }
+}
+
+/// The retries left to one window or part.
+#[derive(Debug)]
+pub struct Budget<'a> {
+    attempts: &'a Attempts,
+    used: u32,
+}
+
+impl Budget<'_> {
+    /// Uses up one retry, says so in the log, and answers the pause before it; `None` when `error` is final.
+    pub fn next(&mut self, error: &Error) -> Option<Duration> {
+        let pause = self.attempts.retry.pause(self.used + 1, error)?;
+        self.used += 1;
+        self.attempts.made.fetch_add(1, Ordering::Relaxed);
+        let reconnects = matches!(error.category(), Category::Network | Category::Capacity);
+        let label = if reconnects { " reconnecting" } else { "" };
+        let (retry, most, ms) = (self.used, self.attempts.retry.max_retries, pause.as_millis());
+        tracing::warn!("retry {retry}/{most} in {ms}ms{label} ({error})");
+        Some(pause)
+    }
+}
+
+/// The budget of one window or part.
 #[derive(Clone, Copy, Debug)]
 pub struct Retry {
     /// Attempts after the first.

@@ -3,19 +3,21 @@
 use std::time::Duration;
 
 use arrow_schema::Schema;
-use rivet_plugin_api::abi::{DestinationHandle, ReaderHandle};
-use rivet_plugin_api::{Cancel, Category, Error as ApiError, Part, Receipt};
+use rivet_plugin_api::abi::{ReaderHandle, SourceHandle};
+use rivet_plugin_api::{Cancel, Category, Error as ApiError, Filter, Part, ReadRequest, Receipt};
 
 use crate::clock::{self, Stopwatch};
 use crate::config::OnSchemaChange;
 use crate::error::{Error, Result};
+use crate::pipeline::{self, Pace};
 use crate::plan::Job;
 use crate::report::{Status, Summary};
-use crate::retry::Retry;
+use crate::retry::{Attempts, Retry};
+use crate::split::Parts;
 use crate::state::{RunMetrics, SchemaChange, SchemaColumn, State};
-use crate::throttle::Throttle;
 use crate::window::{Open, Window};
-use crate::{memory, pipeline, secret, signal};
+use crate::workers::{Crew, Piece};
+use crate::{memory, secret, signal};
 
 /// An export that is running.
 struct Run<'a> {
@@ -62,63 +64,70 @@ fn is_cancelled(error: &Error) -> bool {
     matches!(error, Error::Run(e) if e.category() == Category::Cancelled)
 }
 
-/// A failed attempt has cleaned up after itself, so its intent has nothing left to protect. It stays for the next run
-/// only when the state cannot be written, or when a defect makes it doubtful that everything was cleaned up.
-fn close(open: Option<&Open<'_>>, error: Error) -> Error {
-    if let Some(open) = open
-        && let Error::Run(e) | Error::Refused(e) = &error
-        && e.category() != Category::Internal
-        && let Err(e) = open.abandon(&secret::redact(&error.to_string()))
-    {
-        tracing::warn!("the failed run is not closed: {e}");
-    }
-    error
-}
-
 impl Run<'_> {
     fn go(&mut self) -> Result<()> {
         let window = Window::lock(self.job, self.state)?;
         if let Some(run_id) = window.run_id() {
             run_id.clone_into(&mut self.summary.run_id);
         }
-        let mut retry = 0;
+        let attempts = Attempts::new(self.retry());
+        let mut budget = attempts.budget();
         let mut open = None;
         loop {
-            let error = match self.attempt(&window, &mut open) {
-                Ok(()) => return Ok(()),
-                Err(e) => e,
-            };
+            let outcome = self.attempt(&window, &mut open, &attempts);
+            self.summary.retries = attempts.made();
+            let Err(error) = outcome else { return Ok(()) };
+            if let (Some(open), Error::Run(e)) = (&mut open, &error)
+                && open.evade(e)?
+            {
+                continue;
+            }
             let pause = match &error {
-                Error::Run(e) => self.budget().pause(retry + 1, e),
+                Error::Run(e) if !self.cancel.is_cancelled() => budget.next(e),
                 _ => None,
             };
-            let Some(pause) = pause.filter(|_| !self.cancel.is_cancelled()) else {
+            let Some(pause) = pause else {
                 // What a killed run left is only cleaned up by a redo that succeeds: its intent stays for the next one.
-                let own = open.as_ref().filter(|_| window.run_id().is_none());
-                return Err(close(own, error));
+                let own = open.as_mut().filter(|_| window.run_id().is_none());
+                return Err(self.close(own, error));
             };
-            retry += 1;
-            self.summary.retries = retry;
-            self.announce(retry, pause, &error);
+            self.summary.retries = attempts.made();
             clock::sleep(pause, self.cancel);
         }
     }
 
-    fn budget(&self) -> Retry {
+    fn retry(&self) -> Retry {
         let tuning = &self.job.tuning;
         Retry { max_retries: tuning.max_retries, backoff: Duration::from_millis(tuning.retry_backoff_ms) }
     }
 
-    fn announce(&self, retry: u32, pause: Duration, error: &Error) {
-        let reconnects =
-            matches!(error, Error::Run(e) if matches!(e.category(), Category::Network | Category::Capacity));
-        let label = if reconnects { " reconnecting" } else { "" };
-        let (most, ms) = (self.job.tuning.max_retries, pause.as_millis());
-        tracing::warn!("retry {retry}/{most} in {ms}ms{label} ({error})");
+    /// A failed attempt has cleaned up after itself, so its intent has nothing left to protect. It stays for the next
+    /// run only when the state cannot be written, when parts cannot be removed, or when a defect makes it doubtful that
+    /// everything was cleaned up.
+    fn close(&self, open: Option<&mut Open<'_>>, error: Error) -> Error {
+        if let Some(open) = open
+            && let Error::Run(e) | Error::Refused(e) = &error
+            && e.category() != Category::Internal
+            && let Err(e) = self.discard(open).and_then(|()| open.abandon(&secret::redact(&error.to_string())))
+        {
+            tracing::warn!("the failed run is not closed: {e}");
+        }
+        error
+    }
+
+    /// Removes what finished parts of a failed run have left.
+    fn discard(&self, open: &mut Open<'_>) -> Result<()> {
+        if !open.is_split() {
+            return Ok(());
+        }
+        // Also after a signal: the parts would be in no manifest.
+        let destination = &self.job.destination;
+        let mut to = destination.plugin.open_destination(&destination.options, &Cancel::new())?;
+        open.discard(&mut to)
     }
 
     /// One try on fresh connections.
-    fn attempt<'w>(&mut self, window: &'w Window<'w>, open: &mut Option<Open<'w>>) -> Result<()> {
+    fn attempt<'w>(&mut self, window: &'w Window<'w>, open: &mut Option<Open<'w>>, attempts: &Attempts) -> Result<()> {
         let name = &self.job.export.name;
         let destination = &self.job.destination;
         let mut to = destination.plugin.open_destination(&destination.options, self.cancel)?;
@@ -130,32 +139,76 @@ impl Run<'_> {
         }
         let source = &self.job.source;
         let mut from = source.plugin.open_source(&source.options, self.cancel)?;
+        // A failing part stops the others, and with them this attempt, but not the run.
+        let cancel = Cancel::new();
+        let siblings = cancel.clone();
+        let _follows = self.cancel.on_cancel(move || siblings.cancel());
         tracing::info!("executing query of export \"{name}\"");
-        let reader = from
-            .read(&self.job.read_request(), self.cancel)
-            .map_err(|e| e.context(format!("could not read export \"{name}\"")))?;
-        let columns = self.track_schema(reader.schema())?;
+        let parts = Parts::plan(self.job, &mut from)?;
+        let readers = self.readers(&parts, &mut from, &cancel)?;
+        let (_, first) = readers.first().ok_or_else(|| ApiError::internal("there is nothing to read"))?;
+        let schema = first.schema().clone();
+        let columns = self.track_schema(&schema)?;
         let open = match open {
-            Some(open) => open,
-            none => none.insert(window.open(&self.summary.run_id, &columns, &mut to)?),
+            Some(open) => {
+                open.replan(&parts.chunks(), &mut to)?;
+                open
+            }
+            none => none.insert(window.open(&self.summary.run_id, &columns, &parts.chunks(), &mut to)?),
         };
-        let receipt = self.write(open, reader, &mut to)?;
-        self.check(&receipt)?;
-        open.record(&receipt.parts)?;
-        self.landed(&receipt.parts);
+        let writers = open.begin(&self.summary.run_id, self.validate, |request| {
+            to.begin(request, &schema, &cancel).map_err(|e| e.context(format!("could not write export \"{name}\"")))
+        })?;
+        let piece = |((request, reader), writer)| Piece { request, reader, writer };
+        let pieces: Vec<Piece> = readers.into_iter().zip(writers).map(piece).collect();
+        let receipts = self.move_all(open, pieces, &cancel, attempts)?;
+        let parts: Vec<Part> = receipts.into_iter().flat_map(|receipt| receipt.parts).collect();
+        self.landed(&parts);
+        self.summary.retries = attempts.made();
         open.commit(Some(&columns), &self.metrics())
     }
 
-    fn write(&self, open: &mut Open<'_>, reader: ReaderHandle, to: &mut DestinationHandle) -> Result<Receipt> {
+    /// Starts to read every part. The first one uses the connection that is there.
+    fn readers(
+        &self,
+        parts: &Parts,
+        from: &mut SourceHandle,
+        cancel: &Cancel,
+    ) -> Result<Vec<(ReadRequest, ReaderHandle)>> {
+        let source = &self.job.source;
+        let start = |(index, filter): (usize, &Filter)| {
+            let request = self.job.read_request(filter.clone(), parts.snapshot.clone());
+            let reader = match index {
+                0 => from.read(&request, cancel),
+                _ => source.plugin.open_source(&source.options, cancel).and_then(|mut own| own.read(&request, cancel)),
+            };
+            Ok((request, reader?))
+        };
+        let readers = parts.filters.iter().enumerate().map(start).collect::<rivet_plugin_api::Result<Vec<_>>>();
+        Ok(readers.map_err(|e| e.context(format!("could not read export \"{}\"", self.job.export.name)))?)
+    }
+
+    /// From the source to the destination, with a record of each part as soon as it is there.
+    fn move_all(
+        &self,
+        open: &Open<'_>,
+        mut pieces: Vec<Piece>,
+        cancel: &Cancel,
+        attempts: &Attempts,
+    ) -> Result<Vec<Receipt>> {
         let name = &self.job.export.name;
-        let schema = reader.schema().clone();
-        let writer = open.begin(&self.summary.run_id, self.validate, |request| {
-            to.begin(request, &schema, self.cancel).map_err(|e| e.context(format!("could not write export \"{name}\"")))
-        })?;
-        open.attempted();
-        let throttle = Throttle::new(self.job.tuning.throttle_ms, self.job.tuning.batch_size);
-        let moved = pipeline::run(reader, writer, throttle, self.cancel);
-        Ok(moved.map_err(|e| e.context(format!("could not run export \"{name}\"")))?)
+        if pieces.len() > 1 {
+            let (job, verify, run_id) = (self.job, self.validate, self.summary.run_id.as_str());
+            let receipts = Crew { job, open, run_id, verify, cancel, attempts }.run(pieces)?;
+            receipts.iter().try_for_each(|receipt| self.check(receipt))?;
+            return Ok(receipts);
+        }
+        let Some(Piece { reader, writer, .. }) = pieces.pop() else { return Ok(Vec::new()) };
+        let receipt = pipeline::run(reader, writer, self.job.throttle(), cancel, Pace::Overlapped)
+            .map_err(|e| e.context(format!("could not run export \"{name}\"")))?;
+        self.check(&receipt)?;
+        open.record(0, &receipt.parts)?;
+        Ok(vec![receipt])
     }
 
     /// Compares the columns with those of the last run.

@@ -115,6 +115,10 @@ impl Error {
     /// The [`code`](Error::code) of a file that was read back and does not hold what was written.
     pub const VALIDATION: &'static str = "validation";
 
+    /// The [`code`](Error::code) of a read whose [snapshot](crate::ReadRequest::snapshot) is gone: repeating it is of no
+    /// use, everything has to be read again in a new one.
+    pub const SNAPSHOT: &'static str = "snapshot";
+
     /// An error of `category` with a message for people.
     pub fn new(category: Category, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {

@@ -69,10 +69,18 @@ pub struct Intent {
 pub struct IntentChunk {
     /// What to read.
     pub plan: ChunkPlan,
+    /// Whether the destination was given its file names: parts of these names may be ours, and nobody else's.
+    pub begun: bool,
     /// Whether all of it is at the destination.
     pub done: bool,
     /// Its files; none when it had no rows.
     pub parts: Vec<Part>,
+}
+
+impl IntentChunk {
+    fn planned(plan: &ChunkPlan) -> Self {
+        Self { plan: plan.clone(), begun: false, done: false, parts: Vec::new() }
+    }
 }
 
 impl Intent {
@@ -126,8 +134,7 @@ impl RunLock {
     /// Adds chunks to a window whose plan is found while it is read.
     pub fn add_chunks(&self, intent: &mut Intent, chunks: &[ChunkPlan], now: Timestamp) -> Result<()> {
         self.write_open(intent, now, |tx| insert_chunks(tx, &intent.run_id, intent.chunks.len(), chunks, now))?;
-        let planned = chunks.iter().map(|plan| IntentChunk { plan: plan.clone(), done: false, parts: Vec::new() });
-        intent.chunks.extend(planned);
+        intent.chunks.extend(chunks.iter().map(IntentChunk::planned));
         Ok(())
     }
 
@@ -138,6 +145,38 @@ impl RunLock {
             tx.execute("UPDATE rivet_run SET stamp = ?2 WHERE run_id = ?1", params![intent.run_id, stamp])?;
             Ok(stamp)
         })?;
+        Ok(())
+    }
+
+    /// Replaces the plan of a window that has to be read again in another way. Whatever an attempt left at the
+    /// destination must be gone.
+    pub fn replan(&self, intent: &mut Intent, chunks: &[ChunkPlan], now: Timestamp) -> Result<()> {
+        self.write_open(intent, now, |tx| {
+            tx.execute("DELETE FROM rivet_part WHERE run_id = ?1", [&intent.run_id])?;
+            tx.execute("DELETE FROM rivet_chunk WHERE run_id = ?1", [&intent.run_id])?;
+            insert_chunks(tx, &intent.run_id, 0, chunks, now)
+        })?;
+        intent.chunks = chunks.iter().map(IntentChunk::planned).collect();
+        Ok(())
+    }
+
+    /// Records that the destination has taken the file names of `chunks`: from now on a later run may replace parts of
+    /// these names.
+    pub fn record_begun(&self, intent: &mut Intent, chunks: &[usize], now: Timestamp) -> Result<()> {
+        self.write_open(intent, now, |tx| {
+            let running = "UPDATE rivet_chunk SET status = 'running', updated_at = ?3
+                           WHERE run_id = ?1 AND chunk_index = ?2 AND status = 'pending'";
+            let mut statement = tx.prepare(running)?;
+            for chunk in chunks {
+                statement.execute(params![intent.run_id, chunk, rfc3339(now)])?;
+            }
+            Ok(())
+        })?;
+        for chunk in chunks {
+            if let Some(chunk) = intent.chunks.get_mut(*chunk) {
+                chunk.begun = true;
+            }
+        }
         Ok(())
     }
 
@@ -201,14 +240,15 @@ pub(super) fn unfinished(tx: &Transaction<'_>, export: &str) -> Result<Option<In
 
 fn chunks(tx: &Transaction<'_>, run_id: &str) -> Result<Vec<IntentChunk>, Fault> {
     let mut statement = tx.prepare(
-        "SELECT start_key, end_key, plan_json, status = 'completed' FROM rivet_chunk WHERE run_id = ?1 ORDER BY chunk_index",
+        "SELECT start_key, end_key, plan_json, status <> 'pending', status = 'completed'
+         FROM rivet_chunk WHERE run_id = ?1 ORDER BY chunk_index",
     )?;
     let mut rows = statement.query([run_id])?;
     let mut chunks = Vec::new();
     while let Some(row) = rows.next()? {
         let plan = json(&row.get::<_, String>(2)?, "table \"rivet_chunk\", column \"plan_json\"")?;
         let plan = ChunkPlan { start: row.get(0)?, end: row.get(1)?, plan };
-        chunks.push(IntentChunk { plan, done: row.get(3)?, parts: Vec::new() });
+        chunks.push(IntentChunk { plan, begun: row.get(3)?, done: row.get(4)?, parts: Vec::new() });
     }
     let mut statement = tx.prepare(
         "SELECT chunk_index, file_name, location, row_count, bytes, checksum, store_checksum, validated_rows

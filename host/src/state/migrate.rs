@@ -50,7 +50,7 @@ CREATE TABLE IF NOT EXISTS rivet_run (
     destination_fingerprint TEXT NOT NULL, started_at TEXT NOT NULL, updated_at TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS rivet_chunk (
     run_id TEXT NOT NULL REFERENCES rivet_run, chunk_index INTEGER NOT NULL, start_key TEXT, end_key TEXT,
-    plan_json TEXT NOT NULL, status TEXT NOT NULL CHECK (status IN ('pending', 'failed', 'completed')),
+    plan_json TEXT NOT NULL, status TEXT NOT NULL CHECK (status IN ('pending', 'running', 'failed', 'completed')),
     attempts INTEGER NOT NULL DEFAULT 0, last_error TEXT, updated_at TEXT NOT NULL,
     PRIMARY KEY (run_id, chunk_index)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS rivet_part (

@@ -1,5 +1,7 @@
 //! What can go wrong and where, and the one place where it does.
 
+use std::fs::OpenOptions;
+use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -41,6 +43,26 @@ pub struct ErrorIn {
     pub category: Category,
     /// The message.
     pub message: String,
+    /// The code.
+    #[serde(default = "ErrorIn::default_code")]
+    pub code: String,
+    /// Fails only until this file exists, and creates it.
+    #[serde(default)]
+    pub once: Option<PathBuf>,
+    /// Fails only in reads of the part that begins with this row.
+    #[serde(default)]
+    pub part: Option<u64>,
+}
+
+impl ErrorIn {
+    fn default_code() -> String {
+        "F0001".to_owned()
+    }
+
+    fn happens(&self, call: &str) -> bool {
+        let again = |file: &PathBuf| OpenOptions::new().write(true).create_new(true).open(file).is_ok();
+        self.call == call && self.once.as_ref().is_none_or(again)
+    }
 }
 
 impl Default for Options {
@@ -69,10 +91,10 @@ impl Options {
             wait(context, None)?;
         }
         match &self.error_in {
-            Some(fault) if fault.call == call => Err(Error::new(fault.category, &fault.message)
+            Some(fault) if fault.happens(call) => Err(Error::new(fault.category, &fault.message)
                 .context("could not do as asked")
                 .hint("ask for something else")
-                .code("F0001")
+                .code(&fault.code)
                 .retry_after(Duration::from_millis(1500))),
             _ => Ok(()),
         }

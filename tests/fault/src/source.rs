@@ -7,7 +7,7 @@ use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use rivet_plugin_api::{
     BatchReader, Bounds, BoundsRequest, Context, CursorValue, DescribeRequest, Description, Error, Explanation, Filter,
-    Probe, ReadRequest, Result, Source, SourceCapabilities,
+    Probe, ReadRequest, Result, Source, SourceCapabilities, Split, SplitRequest,
 };
 
 use crate::options::{self, Options};
@@ -25,7 +25,7 @@ impl Source for FaultSource {
         bounds: true,
         count: true,
         snapshot: true,
-        split: false,
+        split: true,
         concurrent_readers: true,
         ..SourceCapabilities::NONE
     };
@@ -53,18 +53,25 @@ impl Source for FaultSource {
 
     fn read(&mut self, request: &ReadRequest, context: &Context) -> Result<Box<dyn BatchReader>> {
         self.options.strike("read", context)?;
-        if request.filter != Filter::All || request.columns.is_some() {
-            return Err(Error::unsupported("the fault source reads all rows and columns"));
-        }
+        let part = match &request.filter {
+            Filter::All if request.columns.is_none() => None,
+            Filter::Part { token } if request.columns.is_none() => Some(part_of(token)?),
+            _ => return Err(Error::unsupported("the fault source reads all rows and columns")),
+        };
         let (mut options, sent, context) = (self.options.clone(), Arc::clone(&self.sent), context.clone());
         match request.query.as_str() {
             "endless" => options.endless = true,
             "empty" => options.rows = 0,
             _ => {}
         }
+        if let Some(part) = &part {
+            options.rows = options.rows.min(part.end);
+        }
+        let next = part.map_or(0, |part| part.start);
+        options.error_in = options.error_in.filter(|fault| fault.part.is_none_or(|first| first == next));
         let row_bytes = 16 * options.columns.max(1);
         let step = request.batch.rows.min(request.batch.bytes / row_bytes).max(1) as u64;
-        Ok(Box::new(Rows { schema: schema(options.columns), next: 0, step, options, sent, context }))
+        Ok(Box::new(Rows { schema: schema(options.columns), next, step, options, sent, context }))
     }
 
     fn explain(&mut self, _: &ReadRequest, context: &Context) -> Result<Explanation> {
@@ -91,6 +98,21 @@ impl Source for FaultSource {
         self.options.strike("snapshot", context)?;
         Ok("always the same".to_owned())
     }
+
+    fn split(&mut self, request: &SplitRequest, context: &Context) -> Result<Split> {
+        self.options.strike("split", context)?;
+        if request.query == "whole" {
+            return Ok(Split { reason: Some("the query asks for it whole".to_owned()), ..Split::default() });
+        }
+        let (rows, parts) = (self.options.rows, request.parts.max(1) as u64);
+        let part = |i: u64| Filter::Part { token: format!("{}-{}", rows * i / parts, rows * (i + 1) / parts) };
+        Ok(Split { parts: (0..parts).map(part).collect(), reason: None })
+    }
+}
+
+fn part_of(token: &str) -> Result<std::ops::Range<u64>> {
+    let range = token.split_once('-').and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    range.ok_or_else(|| Error::config(format!("\"{token}\" is no part of a split")))
 }
 
 impl Drop for FaultSource {
