@@ -9,7 +9,7 @@ mod signal;
 mod plugin;
 mod plan;
 mod run;
-mod split;
+mod reading;
 mod window;
 mod workers;
 mod pipeline;

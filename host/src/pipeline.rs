@@ -7,6 +7,7 @@ use rivet_plugin_api::abi::{ReaderHandle, WriterHandle};
 use rivet_plugin_api::{Cancel, Error, Receipt, Result};
 
 use crate::queue::Queue;
+use crate::reading::Watch;
 use crate::throttle::Throttle;
 
 /// What a connector should aim at for one batch: large enough to amortise a call, small enough to stay in the cache.
@@ -24,17 +25,24 @@ pub enum Pace {
     Overlapped,
 }
 
+/// How rows move.
+#[derive(Clone, Copy)]
+pub struct Flow<'a> {
+    /// How fast they are read.
+    pub throttle: Throttle,
+    /// How reading and writing share the processor.
+    pub pace: Pace,
+    /// Who looks at them.
+    pub watch: &'a Watch,
+    /// Ends it.
+    pub cancel: &'a Cancel,
+}
+
 /// Reads everything, writes it, makes it durable, and answers what landed. After an error nothing of the attempt is left.
-pub fn run(
-    reader: ReaderHandle,
-    writer: WriterHandle,
-    throttle: Throttle,
-    cancel: &Cancel,
-    pace: Pace,
-) -> Result<Receipt> {
-    let (rows, writer) = match pace {
-        Pace::Inline => in_turn(reader, writer, throttle, cancel)?,
-        Pace::Overlapped => overlapped(reader, writer, throttle, cancel)?,
+pub fn run(reader: ReaderHandle, writer: WriterHandle, flow: &Flow<'_>) -> Result<Receipt> {
+    let (rows, writer) = match flow.pace {
+        Pace::Inline => in_turn(reader, writer, flow)?,
+        Pace::Overlapped => overlapped(reader, writer, flow)?,
     };
     let receipt = writer.finish()?;
     let landed: u64 = receipt.parts.iter().map(|part| part.rows).sum();
@@ -45,27 +53,17 @@ pub fn run(
     }
 }
 
-fn in_turn(
-    reader: ReaderHandle,
-    mut writer: WriterHandle,
-    throttle: Throttle,
-    cancel: &Cancel,
-) -> Result<(u64, WriterHandle)> {
-    let rows = read_all(reader, throttle, cancel, |batch| writer.write(batch).map(drop))?;
+fn in_turn(reader: ReaderHandle, mut writer: WriterHandle, flow: &Flow<'_>) -> Result<(u64, WriterHandle)> {
+    let rows = read_all(reader, flow, |batch| writer.write(batch).map(drop))?;
     Ok((rows, writer))
 }
 
-fn overlapped(
-    reader: ReaderHandle,
-    writer: WriterHandle,
-    throttle: Throttle,
-    cancel: &Cancel,
-) -> Result<(u64, WriterHandle)> {
+fn overlapped(reader: ReaderHandle, writer: WriterHandle, flow: &Flow<'_>) -> Result<(u64, WriterHandle)> {
     let queue = Queue::new(QUEUE_BYTES);
     let (read, written) = thread::scope(|scope| {
         let writing = scope.spawn(|| write_all(writer, &queue));
         let end = Close(&queue);
-        let read = read_all(reader, throttle, cancel, |batch| {
+        let read = read_all(reader, flow, |batch| {
             let bytes = batch.get_array_memory_size();
             if queue.push(batch, bytes) { Ok(()) } else { Err(Error::cancelled()) }
         });
@@ -89,23 +87,19 @@ impl Drop for Close<'_> {
     }
 }
 
-fn read_all(
-    mut reader: ReaderHandle,
-    throttle: Throttle,
-    cancel: &Cancel,
-    mut take: impl FnMut(RecordBatch) -> Result<()>,
-) -> Result<u64> {
+fn read_all(mut reader: ReaderHandle, flow: &Flow<'_>, mut take: impl FnMut(RecordBatch) -> Result<()>) -> Result<u64> {
     let (mut rows, mut reported) = (0_u64, 0_u64);
     while let Some(batch) = reader.next()? {
         let count = batch.num_rows();
         rows += count as u64;
+        flow.watch.see(&batch)?;
         take(batch)?;
         if rows - reported >= 1_000_000 {
             reported = rows;
             tracing::info!("fetched {rows} rows so far...");
         }
-        throttle.after(count, cancel);
-        cancel.check()?;
+        flow.throttle.after(count, flow.cancel);
+        flow.cancel.check()?;
     }
     reader.close()?;
     tracing::info!("total: {rows} rows");

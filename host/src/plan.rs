@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use rivet_plugin_api::abi::Plugin;
-use rivet_plugin_api::{BatchSize, Error as ApiError, Filter, Format, ReadRequest, Strategy, Timeouts};
+use rivet_plugin_api::{
+    BatchSize, Error as ApiError, Filter, Format, ReadRequest, SourceCapabilities, Strategy, Timeouts,
+};
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -62,7 +64,9 @@ pub fn prepare<'a>(config: &'a Config, only: Option<&str>, catalog: &Catalog) ->
         let tuning = Tuning::merge(&config.tuning, &export.tuning);
         Some(Job { export, tuning, source: Arc::clone(source.as_ref()?), destination })
     };
-    Ok(exports.into_iter().zip(endpoints).filter_map(job).collect())
+    let jobs: Vec<Job<'a>> = exports.into_iter().zip(endpoints).filter_map(job).collect();
+    jobs.iter().try_for_each(Job::check_source)?;
+    Ok(jobs)
 }
 
 /// All values, or every mistake in the configuration at once.
@@ -87,7 +91,7 @@ fn together<T>(results: impl Iterator<Item = Result<T>>) -> Result<Vec<T>> {
 fn check_offered(export: &Export) -> Result<()> {
     let meta = export.meta_columns;
     let missing = [
-        (export.mode != Mode::Full, format!("mode \"{}\"", export.mode.as_str())),
+        (matches!(export.mode, Mode::Chunked { .. }), format!("mode \"{}\"", export.mode.as_str())),
         (meta.exported_at || meta.row_hash || meta.run_id, "`meta_columns`".to_owned()),
         (export.quality.is_some(), "`quality`".to_owned()),
     ];
@@ -155,6 +159,28 @@ fn without_passwords(options: &Value) -> Value {
 }
 
 impl Job<'_> {
+    /// What its source can do.
+    pub fn source_can(&self) -> SourceCapabilities {
+        self.source.plugin.spec().source.as_ref().map(|half| half.capabilities).unwrap_or_default()
+    }
+
+    /// Whether the source can do what the mode needs.
+    fn check_source(&self) -> Result<()> {
+        let (can, mode) = (self.source_can(), &self.export.mode);
+        let offered = match mode {
+            Mode::Full => true,
+            Mode::Incremental { .. } => can.window && can.bounds,
+            Mode::Chunked { .. } => can.range && can.bounds,
+            Mode::TimeWindow { .. } => can.since,
+        };
+        if offered {
+            return Ok(());
+        }
+        let (export, mode, kind) = (&self.export.name, mode.as_str(), &self.source.plugin.spec().name);
+        let text = format!("export \"{export}\" has mode \"{mode}\", which connector \"{kind}\" does not offer");
+        Err(Error::Usage(ApiError::config(text).hint("use `mode: full`, or a newer version of the connector")))
+    }
+
     /// Limits for the server.
     pub fn timeouts(&self) -> Timeouts {
         Timeouts { statement_s: self.tuning.statement_timeout_s, lock_s: self.tuning.lock_timeout_s }
@@ -202,7 +228,8 @@ impl Job<'_> {
 
     /// Differs when another configuration would write other files for the same window.
     pub fn config_fingerprint(&self) -> String {
-        fingerprint(&(&self.export.query.text, self.export.mode.as_str(), &self.export.mapping, self.format()))
+        let export = self.export;
+        fingerprint(&(&export.query.text, format!("{:?}", export.mode), &export.mapping, self.format()))
     }
 }
 

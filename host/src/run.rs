@@ -9,11 +9,11 @@ use rivet_plugin_api::{Cancel, Category, Error as ApiError, Filter, Part, ReadRe
 use crate::clock::{self, Stopwatch};
 use crate::config::OnSchemaChange;
 use crate::error::{Error, Result};
-use crate::pipeline::{self, Pace};
+use crate::pipeline::{self, Flow, Pace};
 use crate::plan::Job;
+use crate::reading::{Reading, Watch};
 use crate::report::{Status, Summary};
 use crate::retry::{Attempts, Retry};
-use crate::split::Parts;
 use crate::state::{RunMetrics, SchemaChange, SchemaColumn, State};
 use crate::window::{Open, Window};
 use crate::workers::{Crew, Piece};
@@ -144,17 +144,24 @@ impl Run<'_> {
         let siblings = cancel.clone();
         let _follows = self.cancel.on_cancel(move || siblings.cancel());
         tracing::info!("executing query of export \"{name}\"");
-        let parts = Parts::plan(self.job, &mut from)?;
-        let readers = self.readers(&parts, &mut from, &cancel)?;
+        let recorded = match open.as_ref() {
+            Some(open) => open.recorded(),
+            None => window.recorded(),
+        };
+        let reading = match recorded {
+            Some(reading) => reading,
+            None => Reading::plan(self.job, self.state, &mut from)?,
+        };
+        let readers = self.readers(&reading, &mut from, &cancel)?;
         let (_, first) = readers.first().ok_or_else(|| ApiError::internal("there is nothing to read"))?;
         let schema = first.schema().clone();
         let columns = self.track_schema(&schema)?;
         let open = match open {
             Some(open) => {
-                open.replan(&parts.chunks(), &mut to)?;
+                open.replan(&reading, &mut to)?;
                 open
             }
-            none => none.insert(window.open(&self.summary.run_id, &columns, &parts.chunks(), &mut to)?),
+            none => none.insert(window.open(&self.summary.run_id, &columns, &reading, &mut to)?),
         };
         let writers = open.begin(&self.summary.run_id, self.validate, |request| {
             to.begin(request, &schema, &cancel).map_err(|e| e.context(format!("could not write export \"{name}\"")))
@@ -171,20 +178,20 @@ impl Run<'_> {
     /// Starts to read every part. The first one uses the connection that is there.
     fn readers(
         &self,
-        parts: &Parts,
+        reading: &Reading,
         from: &mut SourceHandle,
         cancel: &Cancel,
     ) -> Result<Vec<(ReadRequest, ReaderHandle)>> {
         let source = &self.job.source;
         let start = |(index, filter): (usize, &Filter)| {
-            let request = self.job.read_request(filter.clone(), parts.snapshot.clone());
+            let request = self.job.read_request(filter.clone(), reading.snapshot.clone());
             let reader = match index {
                 0 => from.read(&request, cancel),
                 _ => source.plugin.open_source(&source.options, cancel).and_then(|mut own| own.read(&request, cancel)),
             };
             Ok((request, reader?))
         };
-        let readers = parts.filters.iter().enumerate().map(start).collect::<rivet_plugin_api::Result<Vec<_>>>();
+        let readers = reading.filters.iter().enumerate().map(start).collect::<rivet_plugin_api::Result<Vec<_>>>();
         Ok(readers.map_err(|e| e.context(format!("could not read export \"{}\"", self.job.export.name)))?)
     }
 
@@ -203,9 +210,15 @@ impl Run<'_> {
             receipts.iter().try_for_each(|receipt| self.check(receipt))?;
             return Ok(receipts);
         }
-        let Some(Piece { reader, writer, .. }) = pieces.pop() else { return Ok(Vec::new()) };
-        let receipt = pipeline::run(reader, writer, self.job.throttle(), cancel, Pace::Overlapped)
-            .map_err(|e| e.context(format!("could not run export \"{name}\"")))?;
+        let Some(Piece { reader, writer, request }) = pieces.pop() else { return Ok(Vec::new()) };
+        let watch = Watch::new(&request.filter, reader.schema());
+        let flow = Flow { throttle: self.job.throttle(), pace: Pace::Overlapped, watch: &watch, cancel };
+        let receipt =
+            pipeline::run(reader, writer, &flow).map_err(|e| e.context(format!("could not run export \"{name}\"")))?;
+        if watch.nulls() > 0 {
+            let nulls = watch.nulls();
+            tracing::warn!("{nulls} rows of export \"{name}\" have no cursor value: later runs will not see new ones");
+        }
         self.check(&receipt)?;
         open.record(0, &receipt.parts)?;
         Ok(vec![receipt])

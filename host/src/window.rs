@@ -11,7 +11,8 @@ use serde_json::json;
 use crate::clock;
 use crate::error::Result;
 use crate::plan::Job;
-use crate::state::{ChunkPlan, Intent, NewIntent, RunLock, SchemaColumn, State};
+use crate::reading::Reading;
+use crate::state::{Intent, NewIntent, RunLock, SchemaColumn, State};
 
 pub use self::open::Open;
 
@@ -37,6 +38,12 @@ impl<'a> Window<'a> {
     /// The identity of this run: that of the unfinished one when it will be redone.
     pub fn run_id(&self) -> Option<&str> {
         self.left.as_ref().filter(|intent| self.is_same(intent)).map(|intent| intent.run_id.as_str())
+    }
+
+    /// The rows of the unfinished window, when they are fixed.
+    pub fn recorded(&self) -> Option<Reading> {
+        let left = self.left.as_ref().filter(|intent| self.is_same(intent))?;
+        Reading::recorded(&self.job.export.mode, left)
     }
 
     fn is_same(&self, intent: &Intent) -> bool {
@@ -76,19 +83,19 @@ impl<'a> Window<'a> {
     }
 
     /// Writes the intent down, or takes up the unfinished one. Nothing was written when this fails. `columns` are those
-    /// the files will have; `chunks` are read one by one, in any order.
+    /// the files will have.
     pub fn open(
         &self,
         run_id: &str,
         columns: &[SchemaColumn],
-        chunks: &[ChunkPlan],
+        reading: &Reading,
         destination: &mut DestinationHandle,
     ) -> Result<Open<'_>> {
         if let Some(left) = &self.left {
             if self.is_same(left) {
                 tracing::info!("redoing the interrupted run {}", left.run_id);
                 let mut open = Open::new(self, left.clone());
-                open.replan(chunks, destination)?;
+                open.replan(reading, destination)?;
                 return Ok(open);
             }
             self.give_up(left, destination)?;
@@ -96,8 +103,8 @@ impl<'a> Window<'a> {
         let new = NewIntent {
             run_id,
             mode: self.job.export.mode.as_str(),
-            window: &json!({ "columns": columns }),
-            chunks,
+            window: &json!({ "columns": columns, "cursor": reading.cursor }),
+            chunks: &reading.chunks(),
             config_fingerprint: &self.job.config_fingerprint(),
             source_fingerprint: &self.job.source.fingerprint,
             destination_fingerprint: &self.job.destination.fingerprint,

@@ -11,8 +11,9 @@ use rivet_plugin_api::{Cancel, Category, Error as ApiError, ReadRequest, Receipt
 
 use crate::clock;
 use crate::error::{Error, Result};
-use crate::pipeline::{self, Pace};
+use crate::pipeline::{self, Flow, Pace};
 use crate::plan::Job;
+use crate::reading::Watch;
 use crate::retry::Attempts;
 use crate::secret;
 use crate::window::Open;
@@ -113,7 +114,8 @@ impl Crew<'_> {
     }
 
     fn move_all(&self, reader: ReaderHandle, writer: WriterHandle) -> rivet_plugin_api::Result<Receipt> {
-        pipeline::run(reader, writer, self.job.throttle(), self.cancel, Pace::Inline)
+        let (throttle, watch) = (self.job.throttle(), &Watch::default());
+        pipeline::run(reader, writer, &Flow { throttle, pace: Pace::Inline, watch, cancel: self.cancel })
     }
 }
 

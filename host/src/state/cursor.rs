@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use rivet_plugin_api::CursorValue;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
+use serde::{Deserialize, Serialize};
 
 use super::error::{Fault, Result, StateErrorKind};
 use super::{RunLock, State, rfc3339};
@@ -26,7 +27,7 @@ pub struct StoredCursor {
 }
 
 /// The cursor that a commit stores.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CursorUpdate {
     /// The upper end of the window.
     pub value: CursorValue,

@@ -148,10 +148,12 @@ impl RunLock {
         Ok(())
     }
 
-    /// Replaces the plan of a window that has to be read again in another way. Whatever an attempt left at the
+    /// Replaces the chunks of a window that has to be read again in another way, and writes its `window` anew. Whatever an attempt left at the
     /// destination must be gone.
     pub fn replan(&self, intent: &mut Intent, chunks: &[ChunkPlan], now: Timestamp) -> Result<()> {
         self.write_open(intent, now, |tx| {
+            let window = params![intent.run_id, intent.window.to_string()];
+            tx.execute("UPDATE rivet_run SET window_json = ?2 WHERE run_id = ?1", window)?;
             tx.execute("DELETE FROM rivet_part WHERE run_id = ?1", [&intent.run_id])?;
             tx.execute("DELETE FROM rivet_chunk WHERE run_id = ?1", [&intent.run_id])?;
             insert_chunks(tx, &intent.run_id, 0, chunks, now)

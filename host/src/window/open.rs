@@ -2,10 +2,12 @@
 
 use rivet_plugin_api::abi::{DestinationHandle, WriterHandle};
 use rivet_plugin_api::{Category, Part, WriteRequest};
+use serde_json::json;
 
 use super::{Window, sweep};
 use crate::clock;
 use crate::error::Result;
+use crate::reading::{Reading, cursor_of};
 use crate::state::{ChunkPlan, Commit, Intent, RunMetrics, SchemaColumn};
 
 /// Names tried before giving up on finding one that is free.
@@ -27,6 +29,11 @@ pub(super) fn base_name(intent: &Intent, chunk: usize) -> String {
 impl<'a> Open<'a> {
     pub(super) fn new(window: &'a Window<'a>, intent: Intent) -> Self {
         Self { window, intent, renamed: 0 }
+    }
+
+    /// The rows of the window, when they are fixed.
+    pub fn recorded(&self) -> Option<Reading> {
+        Reading::recorded(&self.window.job.export.mode, &self.intent)
     }
 
     /// What to ask the destination for. Parts of these names are replaced only when they can be nobody else's.
@@ -86,20 +93,27 @@ impl<'a> Open<'a> {
             return Ok(false);
         }
         // One chunk, and it was refused: nothing of this window is at the destination.
-        let plans: Vec<ChunkPlan> = self.intent.chunks.iter().map(|chunk| chunk.plan.clone()).collect();
+        let plans = self.plans();
         self.window.lock.replan(&mut self.intent, &plans, clock::now())?;
         self.rename(error)
     }
 
-    /// Prepares for another attempt that reads `chunks`. Of other chunks nothing may stay at the destination.
-    pub fn replan(&mut self, chunks: &[ChunkPlan], destination: &mut DestinationHandle) -> Result<()> {
+    /// Prepares for another attempt, which reads `reading`. Of another plan nothing may stay at the destination.
+    pub fn replan(&mut self, reading: &Reading, destination: &mut DestinationHandle) -> Result<()> {
         self.reload()?;
+        let chunks = reading.chunks();
+        let same = self.plans() == chunks && cursor_of(&self.intent) == reading.cursor;
         // The chunks of a window are of one snapshot: with a new one, all are read again.
-        if self.is_split() || chunks.len() > 1 {
+        if self.is_split() || !same {
             sweep::remove(&self.intent, self.window.job.format().kind, destination)?;
-            self.window.lock.replan(&mut self.intent, chunks, clock::now())?;
+            self.intent.window["cursor"] = json!(reading.cursor);
+            self.window.lock.replan(&mut self.intent, &chunks, clock::now())?;
         }
         Ok(())
+    }
+
+    fn plans(&self) -> Vec<ChunkPlan> {
+        self.intent.chunks.iter().map(|chunk| chunk.plan.clone()).collect()
     }
 
     /// Workers have written about the window since it was read.
@@ -127,10 +141,10 @@ impl<'a> Open<'a> {
     pub fn commit(&self, columns: Option<&[SchemaColumn]>, metrics: &RunMetrics) -> Result<()> {
         let recorded = || serde_json::from_value::<Vec<SchemaColumn>>(self.intent.window["columns"].clone()).ok();
         let columns = columns.map(<[_]>::to_vec).or_else(recorded);
-        let format = self.window.job.format();
+        let (format, cursor) = (self.window.job.format(), cursor_of(&self.intent));
         let commit = Commit {
             parts: &[],
-            cursor: None,
+            cursor: cursor.as_ref(),
             schema: columns.as_deref(),
             format: format.kind.extension(),
             compression: Some(format.compression.as_str()),
