@@ -92,6 +92,11 @@ pub struct RunArgs {
     /// Read every finished file back and compare its rows before it becomes visible.
     #[arg(long)]
     pub validate: bool,
+    /// Go on with a chunked run that failed or was interrupted: chunks that are done are not read again.
+    ///
+    /// For exports with `chunk_checkpoint: true`; others ignore it.
+    #[arg(long)]
+    pub resume: bool,
     /// Set a parameter: `${KEY}` in the configuration becomes VALUE. Wins over the environment.
     #[arg(short, long = "param", value_name = "KEY=VALUE")]
     pub params: Vec<String>,
@@ -106,16 +111,26 @@ pub enum StateCommand {
     },
     /// Show the files that runs made, newest first
     Files(HistoryArgs<50>),
+    /// Show how far the latest chunked run of an export is
+    Chunks(ExportArgs),
+    /// Give up the unfinished chunked run of an export, so that its next run begins from scratch
+    ///
+    /// Files of chunks that are done stay where they are; they are in no manifest.
+    ResetChunks(ExportArgs),
     /// Forget the cursor of an export, so that its next run begins from scratch
     ///
     /// Files, history and schema stay.
-    Reset {
-        #[command(flatten)]
-        config: ConfigArgs,
-        /// The export.
-        #[arg(short, long, value_name = "NAME")]
-        export: String,
-    },
+    Reset(ExportArgs),
+}
+
+/// One export of a configuration.
+#[derive(Args, Debug)]
+pub struct ExportArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The export.
+    #[arg(short, long, value_name = "NAME")]
+    pub export: String,
 }
 
 /// Which part of the history.

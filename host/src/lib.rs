@@ -10,6 +10,7 @@ mod plugin;
 mod plan;
 mod run;
 mod reading;
+mod dense;
 mod window;
 mod workers;
 mod pipeline;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rivet_plugin_api::abi::Plugin;
 use rivet_plugin_api::{
-    BatchSize, Error as ApiError, Filter, Format, ReadRequest, SourceCapabilities, Strategy, Timeouts,
+    BatchSize, Error as ApiError, Filter, Format, ReadRequest, Receipt, SourceCapabilities, Strategy, Timeouts,
 };
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
@@ -91,7 +91,6 @@ fn together<T>(results: impl Iterator<Item = Result<T>>) -> Result<Vec<T>> {
 fn check_offered(export: &Export) -> Result<()> {
     let meta = export.meta_columns;
     let missing = [
-        (matches!(export.mode, Mode::Chunked { .. }), format!("mode \"{}\"", export.mode.as_str())),
         (meta.exported_at || meta.row_hash || meta.run_id, "`meta_columns`".to_owned()),
         (export.quality.is_some(), "`quality`".to_owned()),
     ];
@@ -168,7 +167,7 @@ impl Job<'_> {
     fn check_source(&self) -> Result<()> {
         let (can, mode) = (self.source_can(), &self.export.mode);
         let offered = match mode {
-            Mode::Full => true,
+            Mode::Full | Mode::Chunked { dense: true, .. } => true,
             Mode::Incremental { .. } => can.window && can.bounds,
             Mode::Chunked { .. } => can.range && can.bounds,
             Mode::TimeWindow { .. } => can.since,
@@ -184,6 +183,15 @@ impl Job<'_> {
     /// Limits for the server.
     pub fn timeouts(&self) -> Timeouts {
         Timeouts { statement_s: self.tuning.statement_timeout_s, lock_s: self.tuning.lock_timeout_s }
+    }
+
+    /// Whether a destination that was asked to has read its files back.
+    pub fn check_validated(&self, receipt: &Receipt, asked: bool) -> Result<()> {
+        if asked && receipt.parts.iter().any(|part| part.validated_rows != Some(part.rows)) {
+            let text = format!("the destination of export \"{}\" did not read its files back", self.export.name);
+            return Err(Error::Run(ApiError::internal(text)));
+        }
+        Ok(())
     }
 
     /// How fast rows may be read.

@@ -1,29 +1,49 @@
 //! What one attempt reads: which rows, in how many parts, and where the cursor stands afterwards.
 
 mod incremental;
+mod ranges;
 mod split;
 mod time_window;
 mod watch;
 
-use rivet_plugin_api::Filter;
 use rivet_plugin_api::abi::SourceHandle;
+use rivet_plugin_api::{Error as ApiError, Filter, ReadRequest};
 use serde_json::json;
 
 pub use self::watch::Watch;
 use crate::config::Mode;
 use crate::error::Result;
 use crate::plan::Job;
-use crate::state::{ChunkPlan, CursorUpdate, Intent, State};
+use crate::state::{ChunkPlan, CursorUpdate, Intent, IntentChunk, State};
 
 /// The rows of one window.
 #[derive(Clone, Debug, Default)]
 pub struct Reading {
-    /// One or more filters that have every row of the window once.
-    pub filters: Vec<Filter>,
-    /// What the filters are read in; kept alive by the source that gave it.
+    /// One or more pieces that have every row of the window once.
+    pub pieces: Vec<Piece>,
+    /// Those that are not at the destination yet, by number.
+    pub pending: Vec<usize>,
+    /// What the pieces are read in; kept alive by the source that gave it.
     pub snapshot: Option<String>,
     /// The cursor after the window; the present one stays when absent.
     pub cursor: Option<CursorUpdate>,
+    /// The column that orders the rows.
+    pub order_by: Option<String>,
+    /// What a piece is called in messages.
+    pub word: &'static str,
+    /// Whether the others are of no use once one piece has failed.
+    pub stops_at_failure: bool,
+}
+
+/// What one reader reads.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    /// Which rows.
+    pub filter: Filter,
+    /// Its first key, for people.
+    pub start: Option<String>,
+    /// Its last key, for people.
+    pub end: Option<String>,
 }
 
 impl Reading {
@@ -32,32 +52,78 @@ impl Reading {
         match &job.export.mode {
             Mode::Incremental { cursor_column } => incremental::plan(job, state, source, cursor_column),
             Mode::TimeWindow { column, encoding, days } => time_window::plan(column, *encoding, *days),
-            Mode::Full | Mode::Chunked { .. } => split::plan(job, source),
+            Mode::Full => split::plan(job, source),
+            Mode::Chunked { dense: true, checkpoint, column, .. } => {
+                if *checkpoint {
+                    tracing::warn!(
+                        "`chunk_checkpoint` has no effect with `chunk_dense`: every run numbers the rows anew"
+                    );
+                }
+                let order_by = Some(column.clone());
+                Ok(Self { order_by, word: "chunk", ..Self::of(Filter::All) })
+            }
+            Mode::Chunked { column, size, checkpoint, .. } => {
+                Ok(Self { stops_at_failure: !checkpoint, ..ranges::plan(job, source, column, *size)? })
+            }
         }
     }
 
     /// The window of an intent whose bounds are fixed, so that every attempt reads the same rows. `None` for modes that
     /// plan anew.
     pub fn recorded(mode: &Mode, intent: &Intent) -> Option<Self> {
-        let ([chunk], Mode::Incremental { .. } | Mode::TimeWindow { .. }) = (intent.chunks.as_slice(), mode) else {
-            return None;
+        let pieces = || {
+            let piece = |chunk: &IntentChunk| {
+                let filter = serde_json::from_value(chunk.plan.plan["filter"].clone()).ok()?;
+                Some(Piece { filter, start: chunk.plan.start.clone(), end: chunk.plan.end.clone() })
+            };
+            intent.chunks.iter().map(piece).collect::<Option<Vec<_>>>()
         };
-        let filter = serde_json::from_value(chunk.plan.plan["filter"].clone()).ok()?;
-        // Without an upper end, what the window holds changes while it is read.
-        if matches!(filter, Filter::Window { upto: None, .. }) {
-            return None;
+        match mode {
+            Mode::Full | Mode::Chunked { checkpoint: false, .. } | Mode::Chunked { dense: true, .. } => None,
+            Mode::Chunked { checkpoint: true, .. } => {
+                let pending = |(index, chunk): (usize, &IntentChunk)| (!chunk.done).then_some(index);
+                let pending = intent.chunks.iter().enumerate().filter_map(pending).collect();
+                Some(Self { pending, word: "chunk", stops_at_failure: false, ..Self::of_pieces(pieces()?) })
+            }
+            Mode::Incremental { .. } | Mode::TimeWindow { .. } => {
+                let pieces = pieces()?;
+                // Without an upper end, what the window holds changes while it is read.
+                if pieces.iter().any(|piece| matches!(piece.filter, Filter::Window { upto: None, .. })) {
+                    return None;
+                }
+                Some(Self { cursor: cursor_of(intent), ..Self::of_pieces(pieces) })
+            }
         }
-        Some(Self { cursor: cursor_of(intent), ..Self::of(filter) })
+    }
+
+    /// The first piece to read, and its number.
+    pub fn first(&self) -> Result<(usize, &Filter)> {
+        let first = self.pending.first().and_then(|index| Some((*index, &self.pieces.get(*index)?.filter)));
+        Ok(first.ok_or_else(|| ApiError::internal("there is nothing to read"))?)
+    }
+
+    /// How to read the rows of `filter`.
+    pub fn request(&self, job: &Job<'_>, filter: &Filter) -> ReadRequest {
+        let order_by = self.order_by.iter().cloned().collect();
+        ReadRequest { order_by, ..job.read_request(filter.clone(), self.snapshot.clone()) }
     }
 
     fn of(filter: Filter) -> Self {
-        Self { filters: vec![filter], ..Self::default() }
+        Self::of_pieces(vec![Piece { filter, start: None, end: None }])
     }
 
-    /// What the intent remembers of the parts.
+    fn of_pieces(pieces: Vec<Piece>) -> Self {
+        let pending = (0..pieces.len()).collect();
+        Self { pieces, pending, word: "part", stops_at_failure: true, ..Self::default() }
+    }
+
+    /// What the intent remembers of the pieces.
     pub fn chunks(&self) -> Vec<ChunkPlan> {
-        let chunk = |filter| ChunkPlan { plan: json!({ "filter": filter }), ..ChunkPlan::default() };
-        self.filters.iter().map(chunk).collect()
+        let chunk = |piece: &Piece| {
+            let (start, end) = (piece.start.clone(), piece.end.clone());
+            ChunkPlan { start, end, plan: json!({ "filter": piece.filter }) }
+        };
+        self.pieces.iter().map(chunk).collect()
     }
 }
 

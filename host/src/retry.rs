@@ -20,7 +20,12 @@ impl Attempts {
 
     /// The retries of one window or part.
     pub fn budget(&self) -> Budget<'_> {
-        Budget { attempts: self, used: 0 }
+        self.budget_of(self.retry.max_retries)
+    }
+
+    /// The retries of something that has a limit of its own.
+    pub fn budget_of(&self, max_retries: u32) -> Budget<'_> {
+        Budget { attempts: self, retry: Retry { max_retries, ..self.retry }, used: 0 }
     }
 
     /// Retries made so far, by all.
@@ -33,18 +38,19 @@ impl Attempts {
 #[derive(Debug)]
 pub struct Budget<'a> {
     attempts: &'a Attempts,
+    retry: Retry,
     used: u32,
 }
 
 impl Budget<'_> {
     /// Uses up one retry, says so in the log, and answers the pause before it; `None` when `error` is final.
     pub fn next(&mut self, error: &Error) -> Option<Duration> {
-        let pause = self.attempts.retry.pause(self.used + 1, error)?;
+        let pause = self.retry.pause(self.used + 1, error)?;
         self.used += 1;
         self.attempts.made.fetch_add(1, Ordering::Relaxed);
         let reconnects = matches!(error.category(), Category::Network | Category::Capacity);
         let label = if reconnects { " reconnecting" } else { "" };
-        let (retry, most, ms) = (self.used, self.attempts.retry.max_retries, pause.as_millis());
+        let (retry, most, ms) = (self.used, self.retry.max_retries, pause.as_millis());
         tracing::warn!("retry {retry}/{most} in {ms}ms{label} ({error})");
         Some(pause)
     }

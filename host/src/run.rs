@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use arrow_schema::Schema;
-use rivet_plugin_api::abi::{ReaderHandle, SourceHandle};
-use rivet_plugin_api::{Cancel, Category, Error as ApiError, Filter, Part, ReadRequest, Receipt};
+use rivet_plugin_api::abi::{ReaderHandle, WriterHandle};
+use rivet_plugin_api::{Cancel, Category, Error as ApiError, Filter, Part};
 
 use crate::clock::{self, Stopwatch};
-use crate::config::OnSchemaChange;
+use crate::config::{Mode, OnSchemaChange};
+use crate::dense::Dense;
 use crate::error::{Error, Result};
 use crate::pipeline::{self, Flow, Pace};
 use crate::plan::Job;
@@ -16,7 +17,7 @@ use crate::report::{Status, Summary};
 use crate::retry::{Attempts, Retry};
 use crate::state::{RunMetrics, SchemaChange, SchemaColumn, State};
 use crate::window::{Open, Window};
-use crate::workers::{Crew, Piece};
+use crate::workers::{Begun, Crew};
 use crate::{memory, secret, signal};
 
 /// An export that is running.
@@ -24,13 +25,24 @@ struct Run<'a> {
     job: &'a Job<'a>,
     state: &'a State,
     cancel: &'a Cancel,
-    validate: bool,
+    options: Options,
     watch: Stopwatch,
     summary: Summary,
+    /// Whether the last failure came after all retries that it may have.
+    exhausted: bool,
+}
+
+/// What the command line asks of every export.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Read the files back before they become visible.
+    pub validate: bool,
+    /// Go on with a chunked run that was interrupted.
+    pub resume: bool,
 }
 
 /// Runs an export. The summary tells all, also of a failure, whose error comes beside it.
-pub fn export(job: &Job<'_>, state: &State, validate: bool, cancel: &Cancel) -> (Summary, Option<Error>) {
+pub fn export(job: &Job<'_>, state: &State, options: Options, cancel: &Cancel) -> (Summary, Option<Error>) {
     let summary = Summary {
         export: job.export.name.clone(),
         run_id: format!("{}_{}", job.export.name, clock::now().strftime("%Y%m%dT%H%M%S%.3f")),
@@ -39,7 +51,7 @@ pub fn export(job: &Job<'_>, state: &State, validate: bool, cancel: &Cancel) -> 
         compression: job.export.compression,
         ..Summary::default()
     };
-    let mut run = Run { job, state, cancel, validate, watch: Stopwatch::start(), summary };
+    let mut run = Run { job, state, cancel, options, watch: Stopwatch::start(), summary, exhausted: false };
     let outcome = run.go();
     run.measure();
     let Err(e) = outcome else { return (run.summary, None) };
@@ -67,6 +79,7 @@ fn is_cancelled(error: &Error) -> bool {
 impl Run<'_> {
     fn go(&mut self) -> Result<()> {
         let window = Window::lock(self.job, self.state)?;
+        window.check_resume(self.options.resume)?;
         if let Some(run_id) = window.run_id() {
             run_id.clone_into(&mut self.summary.run_id);
         }
@@ -83,7 +96,7 @@ impl Run<'_> {
                 continue;
             }
             let pause = match &error {
-                Error::Run(e) if !self.cancel.is_cancelled() => budget.next(e),
+                Error::Run(e) if !self.cancel.is_cancelled() && !self.exhausted => budget.next(e),
                 _ => None,
             };
             let Some(pause) = pause else {
@@ -108,22 +121,26 @@ impl Run<'_> {
         if let Some(open) = open
             && let Error::Run(e) | Error::Refused(e) = &error
             && e.category() != Category::Internal
-            && let Err(e) = self.discard(open).and_then(|()| open.abandon(&secret::redact(&error.to_string())))
+            && let Err(e) = self.give_up(open, &error)
         {
             tracing::warn!("the failed run is not closed: {e}");
         }
         error
     }
 
-    /// Removes what finished parts of a failed run have left.
-    fn discard(&self, open: &mut Open<'_>) -> Result<()> {
-        if !open.is_split() {
+    /// Removes what finished chunks of a failed run have left, unless a later run can go on from them.
+    fn give_up(&self, open: &mut Open<'_>, error: &Error) -> Result<()> {
+        if open.is_resumable()? {
+            tracing::warn!("chunks that are done are kept: `rivet run --resume` goes on with the others");
             return Ok(());
         }
-        // Also after a signal: the parts would be in no manifest.
-        let destination = &self.job.destination;
-        let mut to = destination.plugin.open_destination(&destination.options, &Cancel::new())?;
-        open.discard(&mut to)
+        if open.is_split() {
+            // Also after a signal: the parts would be in no manifest.
+            let destination = &self.job.destination;
+            let mut to = destination.plugin.open_destination(&destination.options, &Cancel::new())?;
+            open.discard(&mut to)?;
+        }
+        open.abandon(&secret::redact(&error.to_string()))
     }
 
     /// One try on fresh connections.
@@ -132,7 +149,7 @@ impl Run<'_> {
         let destination = &self.job.destination;
         let mut to = destination.plugin.open_destination(&destination.options, self.cancel)?;
         if open.is_none()
-            && let Some((finished, parts)) = window.finished(&mut to, self.validate)?
+            && let Some((finished, parts)) = window.finished(&mut to, self.options.validate)?
         {
             self.landed(&parts);
             return finished.commit(None, &self.metrics());
@@ -144,17 +161,24 @@ impl Run<'_> {
         let siblings = cancel.clone();
         let _follows = self.cancel.on_cancel(move || siblings.cancel());
         tracing::info!("executing query of export \"{name}\"");
-        let recorded = match open.as_ref() {
-            Some(open) => open.recorded(),
+        let recorded = match open {
+            Some(open) => open.recorded()?,
             None => window.recorded(),
         };
         let reading = match recorded {
-            Some(reading) => reading,
+            Some(mut reading) => {
+                if open.is_none() {
+                    window.verify(&mut reading, self.options.validate, &mut to)?;
+                }
+                reading
+            }
             None => Reading::plan(self.job, self.state, &mut from)?,
         };
-        let readers = self.readers(&reading, &mut from, &cancel)?;
-        let (_, first) = readers.first().ok_or_else(|| ApiError::internal("there is nothing to read"))?;
-        let schema = first.schema().clone();
+        let (first, filter) = reading.first()?;
+        let request = reading.request(self.job, filter);
+        let reader =
+            from.read(&request, &cancel).map_err(|e| e.context(format!("could not read export \"{name}\"")))?;
+        let schema = reader.schema().clone();
         let columns = self.track_schema(&schema)?;
         let open = match open {
             Some(open) => {
@@ -163,55 +187,40 @@ impl Run<'_> {
             }
             none => none.insert(window.open(&self.summary.run_id, &columns, &reading, &mut to)?),
         };
-        let writers = open.begin(&self.summary.run_id, self.validate, |request| {
+        let writer = open.begin(first, &self.summary.run_id, self.options.validate, |request| {
             to.begin(request, &schema, &cancel).map_err(|e| e.context(format!("could not write export \"{name}\"")))
         })?;
-        let piece = |((request, reader), writer)| Piece { request, reader, writer };
-        let pieces: Vec<Piece> = readers.into_iter().zip(writers).map(piece).collect();
-        let receipts = self.move_all(open, pieces, &cancel, attempts)?;
-        let parts: Vec<Part> = receipts.into_iter().flat_map(|receipt| receipt.parts).collect();
-        self.landed(&parts);
+        let (job, verify, run_id) = (self.job, self.options.validate, self.summary.run_id.as_str());
+        if let Mode::Chunked { dense: true, size, .. } = job.export.mode {
+            let (open, to, schema) = (&mut *open, &mut to, &schema);
+            let dense = Dense { job, open, to, schema, run_id, verify, size, cancel: &cancel };
+            dense.run(reader, writer)?;
+        } else if reading.pieces.len() > 1 {
+            let crew =
+                Crew { job, open, reading: &reading, schema: &schema, run_id, verify, cancel: &cancel, attempts };
+            let done = crew.run(Begun { reader, writer });
+            // Its chunks have used up the retries, unless all of them have to be read again.
+            self.exhausted = matches!(&done, Err(Error::Run(e)) if e.code_text() != Some(ApiError::SNAPSHOT));
+            done?;
+        } else {
+            self.move_whole(open, filter, reader, writer, &cancel)?;
+        }
+        self.landed(&open.parts()?);
         self.summary.retries = attempts.made();
         open.commit(Some(&columns), &self.metrics())
     }
 
-    /// Starts to read every part. The first one uses the connection that is there.
-    fn readers(
-        &self,
-        reading: &Reading,
-        from: &mut SourceHandle,
-        cancel: &Cancel,
-    ) -> Result<Vec<(ReadRequest, ReaderHandle)>> {
-        let source = &self.job.source;
-        let start = |(index, filter): (usize, &Filter)| {
-            let request = self.job.read_request(filter.clone(), reading.snapshot.clone());
-            let reader = match index {
-                0 => from.read(&request, cancel),
-                _ => source.plugin.open_source(&source.options, cancel).and_then(|mut own| own.read(&request, cancel)),
-            };
-            Ok((request, reader?))
-        };
-        let readers = reading.filters.iter().enumerate().map(start).collect::<rivet_plugin_api::Result<Vec<_>>>();
-        Ok(readers.map_err(|e| e.context(format!("could not read export \"{}\"", self.job.export.name)))?)
-    }
-
-    /// From the source to the destination, with a record of each part as soon as it is there.
-    fn move_all(
+    /// From the source to the destination, reading and writing side by side.
+    fn move_whole(
         &self,
         open: &Open<'_>,
-        mut pieces: Vec<Piece>,
+        filter: &Filter,
+        reader: ReaderHandle,
+        writer: WriterHandle,
         cancel: &Cancel,
-        attempts: &Attempts,
-    ) -> Result<Vec<Receipt>> {
+    ) -> Result<()> {
         let name = &self.job.export.name;
-        if pieces.len() > 1 {
-            let (job, verify, run_id) = (self.job, self.validate, self.summary.run_id.as_str());
-            let receipts = Crew { job, open, run_id, verify, cancel, attempts }.run(pieces)?;
-            receipts.iter().try_for_each(|receipt| self.check(receipt))?;
-            return Ok(receipts);
-        }
-        let Some(Piece { reader, writer, request }) = pieces.pop() else { return Ok(Vec::new()) };
-        let watch = Watch::new(&request.filter, reader.schema());
+        let watch = Watch::new(filter, reader.schema());
         let flow = Flow { throttle: self.job.throttle(), pace: Pace::Overlapped, watch: &watch, cancel };
         let receipt =
             pipeline::run(reader, writer, &flow).map_err(|e| e.context(format!("could not run export \"{name}\"")))?;
@@ -219,9 +228,8 @@ impl Run<'_> {
             let nulls = watch.nulls();
             tracing::warn!("{nulls} rows of export \"{name}\" have no cursor value: later runs will not see new ones");
         }
-        self.check(&receipt)?;
-        open.record(0, &receipt.parts)?;
-        Ok(vec![receipt])
+        self.job.check_validated(&receipt, self.options.validate)?;
+        open.record(0, &receipt.parts)
     }
 
     /// Compares the columns with those of the last run.
@@ -248,21 +256,13 @@ impl Run<'_> {
         ))
     }
 
-    fn check(&self, receipt: &Receipt) -> Result<()> {
-        if self.validate && receipt.parts.iter().any(|part| part.validated_rows != Some(part.rows)) {
-            let text = format!("the destination of export \"{}\" did not read its files back", self.job.export.name);
-            return Err(Error::Run(ApiError::internal(text)));
-        }
-        Ok(())
-    }
-
     fn landed(&mut self, parts: &[Part]) {
         self.measure();
         let summary = &mut self.summary;
         summary.rows = parts.iter().map(|part| part.rows).sum();
         summary.files = parts.len() as u64;
         summary.bytes = parts.iter().map(|part| part.bytes).sum();
-        summary.validated = (self.validate && !parts.is_empty())
+        summary.validated = (self.options.validate && !parts.is_empty())
             .then(|| parts.iter().all(|part| part.validated_rows == Some(part.rows)));
         let skipped = summary.rows == 0 && self.job.export.skip_empty;
         summary.status = if skipped { Status::Skipped } else { Status::Success };

@@ -4,8 +4,8 @@
 //! A window left unfinished is finished by the next run: from its records alone when all its parts are at the
 //! destination, else by writing it again under the same names.
 
+use rivet_plugin_api::Part;
 use rivet_plugin_api::abi::DestinationHandle;
-use rivet_plugin_api::{Category, Part};
 use serde_json::json;
 
 use crate::clock;
@@ -17,6 +17,7 @@ use crate::state::{Intent, NewIntent, RunLock, SchemaColumn, State};
 pub use self::open::Open;
 
 mod open;
+mod resume;
 mod sweep;
 
 /// The right to run one export, and what an earlier run left of it.
@@ -63,20 +64,8 @@ impl<'a> Window<'a> {
             return Ok(None);
         };
         let parts: Vec<Part> = intent.chunks.iter().flat_map(|c| c.parts.clone()).collect();
-        if validated && parts.iter().any(|part| part.validated_rows.is_none()) {
+        if !resume::are_there(intent, &parts, validated, destination)? {
             return Ok(None);
-        }
-        for part in &parts {
-            let there = match destination.stat(&part.name) {
-                Ok(stat) => stat,
-                Err(e) if e.category() == Category::Unsupported => None,
-                Err(e) => return Err(e.into()),
-            };
-            let matches = there.is_some_and(|s| s.bytes == part.bytes && s.checksum.is_none_or(|c| c == part.checksum));
-            if !matches {
-                tracing::warn!("part \"{}\" of the interrupted run is not at the destination: redoing it", part.name);
-                return Ok(None);
-            }
         }
         tracing::info!("run {} had written everything: finishing its bookkeeping", intent.run_id);
         Ok(Some((Open::new(self, intent.clone()), parts)))

@@ -1,32 +1,23 @@
-//! Reads the parts of a window at once, each on a thread with its own connections and into its own files. A part that
-//! fails is repeated by itself; when one fails for good, the others stop.
+//! Reads the chunks of a window, several at once, each into its own files. A worker keeps its connections from chunk to
+//! chunk; a chunk that fails is repeated by itself, on fresh ones.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use arrow_schema::SchemaRef;
-use rivet_plugin_api::abi::{ReaderHandle, WriterHandle};
-use rivet_plugin_api::{Cancel, Category, Error as ApiError, ReadRequest, Receipt};
+use rivet_plugin_api::abi::{DestinationHandle, ReaderHandle, SourceHandle, WriterHandle};
+use rivet_plugin_api::{Cancel, Category, Error as ApiError, ReadRequest};
 
 use crate::clock;
+use crate::config::Mode;
 use crate::error::{Error, Result};
 use crate::pipeline::{self, Flow, Pace};
 use crate::plan::Job;
-use crate::reading::Watch;
-use crate::retry::Attempts;
+use crate::reading::{Reading, Watch};
+use crate::retry::{Attempts, Budget};
 use crate::secret;
 use crate::window::Open;
-
-/// One part, ready to go.
-pub struct Piece {
-    /// How to begin again.
-    pub request: ReadRequest,
-    /// Its rows.
-    pub reader: ReaderHandle,
-    /// Its files.
-    pub writer: WriterHandle,
-}
 
 /// What all workers of a window share.
 pub struct Crew<'a> {
@@ -34,89 +25,177 @@ pub struct Crew<'a> {
     pub job: &'a Job<'a>,
     /// The window they write.
     pub open: &'a Open<'a>,
+    /// What they read.
+    pub reading: &'a Reading,
+    /// The columns of every chunk.
+    pub schema: &'a SchemaRef,
     /// The run's identity, for the files.
     pub run_id: &'a str,
     /// Whether files are read back.
     pub verify: bool,
-    /// Stops the siblings of a part that failed; follows the run's own.
+    /// Stops all workers; follows the run's own token.
     pub cancel: &'a Cancel,
     /// Retries so far.
     pub attempts: &'a Attempts,
 }
 
+/// The connections of one worker.
+struct Hands {
+    from: SourceHandle,
+    to: DestinationHandle,
+}
+
+/// A chunk that has been begun already.
+pub struct Begun {
+    /// Its rows.
+    pub reader: ReaderHandle,
+    /// Its files.
+    pub writer: WriterHandle,
+}
+
+/// What is left to do, and what went wrong.
+struct Board {
+    chunks: VecDeque<(usize, Option<Begun>)>,
+    failed: Vec<(usize, Error)>,
+}
+
 impl Crew<'_> {
-    /// Moves every piece; answers their receipts in order. After an error, what finished pieces left is recorded.
-    pub fn run(&self, pieces: Vec<Piece>) -> Result<Vec<Receipt>> {
-        let failure = Mutex::new(None);
-        let fail = |error: Error| {
-            let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
-            // The siblings that were stopped for it only say so.
-            if failure.as_ref().is_none_or(is_cancelled) {
-                *failure = Some(error);
-            }
-            drop(failure);
-            self.cancel.cancel();
-        };
-        let receipts = thread::scope(|scope| {
-            let work = |(index, piece)| {
-                let fail = &fail;
-                scope.spawn(move || self.work(index, piece).map_err(fail).ok())
-            };
-            let workers: Vec<_> = pieces.into_iter().enumerate().map(work).collect();
-            let end = |worker: thread::ScopedJoinHandle<'_, Option<Receipt>>| {
-                worker.join().unwrap_or_else(|_| {
-                    fail(ApiError::internal("a worker panicked").into());
-                    None
-                })
-            };
-            workers.into_iter().map(end).collect::<Option<Vec<_>>>()
-        });
-        let failure = failure.into_inner().unwrap_or_else(PoisonError::into_inner);
-        match (receipts, failure) {
-            (Some(receipts), None) => Ok(receipts),
-            (_, Some(error)) => Err(error),
-            (None, None) => Err(ApiError::internal("a worker ended without a word").into()),
-        }
-    }
-
-    fn work(&self, index: usize, Piece { request, reader, writer }: Piece) -> Result<Receipt> {
-        let schema = reader.schema().clone();
-        let mut moved = self.move_all(reader, writer);
-        let mut budget = self.attempts.budget();
-        loop {
-            let error = match moved {
-                Ok(receipt) => {
-                    self.open.record(index, &receipt.parts)?;
-                    return Ok(receipt);
+    /// Moves every chunk that is not done, of which `first` is the one begun. Each is recorded as soon as it is there.
+    ///
+    /// # Errors
+    /// The first one. Where finished chunks are of use to a later run, the others are read nevertheless.
+    pub fn run(&self, first: Begun) -> Result<()> {
+        let mut first = Some(first);
+        let chunks = self.reading.pending.iter().map(|index| (*index, first.take())).collect();
+        let board = Mutex::new(Board { chunks, failed: Vec::new() });
+        let workers = self.job.export.parallel.clamp(1, self.reading.pending.len().max(1));
+        thread::scope(|scope| {
+            let workers: Vec<_> = (0..workers).map(|_| scope.spawn(|| self.work(&board))).collect();
+            for worker in workers {
+                if worker.join().is_err() {
+                    lock(&board).failed.push((usize::MAX, ApiError::internal("a worker panicked").into()));
+                    self.cancel.cancel();
                 }
-                Err(e) => e.context(format!("could not export part {index} of \"{}\"", self.job.export.name)),
+            }
+        });
+        let mut failed = board.into_inner().unwrap_or_else(PoisonError::into_inner).failed;
+        // Those that were stopped for another's failure only say so.
+        failed.sort_by_key(|(index, error)| (is_cancelled(error), *index));
+        let chunks = failed.iter().map(|(index, _)| index.to_string()).collect::<Vec<_>>().join(", ");
+        let several = failed.len() > 1;
+        match failed.into_iter().next() {
+            None => Ok(()),
+            Some((_, Error::Run(e))) if several && !self.reading.stops_at_failure => {
+                Err(e.context(format!("chunks {chunks} failed, the first one")).into())
+            }
+            Some((_, error)) => Err(error),
+        }
+    }
+
+    fn work(&self, board: &Mutex<Board>) {
+        let mut hands = None;
+        loop {
+            let Some((index, begun)) = lock(board).chunks.pop_front() else { return };
+            if let Err(error) = self.chunk(index, begun, &mut hands) {
+                let hopeless = self.reading.stops_at_failure || !is_of_chunk(&error);
+                lock(board).failed.push((index, error));
+                if hopeless {
+                    self.cancel.cancel();
+                }
+            }
+            if self.cancel.is_cancelled() {
+                return;
+            }
+        }
+    }
+
+    /// Moves one chunk, with as many attempts as it may have.
+    fn chunk(&self, index: usize, begun: Option<Begun>, hands: &mut Option<Hands>) -> Result<()> {
+        let mut budget = match self.job.export.mode {
+            Mode::Chunked { max_attempts: Some(most), .. } => self.attempts.budget_of(most - 1),
+            _ => self.attempts.budget(),
+        };
+        let mut outcome = match begun {
+            Some(Begun { reader, writer }) => self.move_all(index, reader, writer),
+            None => self.attempt(index, hands),
+        };
+        loop {
+            let error = match outcome {
+                Ok(()) => return Ok(()),
+                Err(Error::Run(e)) => e.context(format!("could not export {}", self.name(index))),
+                Err(e) => return Err(e),
             };
-            let of_snapshot = error.code_text() == Some(ApiError::SNAPSHOT);
-            let pause = if of_snapshot || self.cancel.is_cancelled() { None } else { budget.next(&error) };
+            *hands = None;
+            let pause = self.pause(&mut budget, &error);
+            if error.category() != Category::Cancelled {
+                self.open.record_failure(index, &secret::redact(&error.to_string()))?;
+            }
             let Some(pause) = pause else { return Err(error.into()) };
-            self.open.record_failure(index, &secret::redact(&error.to_string()))?;
             clock::sleep(pause, self.cancel);
-            moved = self.again(index, &request, &schema);
+            outcome = self.attempt(index, hands);
         }
     }
 
-    /// A further attempt, on fresh connections.
-    fn again(&self, index: usize, request: &ReadRequest, schema: &SchemaRef) -> rivet_plugin_api::Result<Receipt> {
+    fn pause(&self, budget: &mut Budget<'_>, error: &ApiError) -> Option<std::time::Duration> {
+        let of_snapshot = error.code_text() == Some(ApiError::SNAPSHOT);
+        if of_snapshot || self.cancel.is_cancelled() { None } else { budget.next(error) }
+    }
+
+    fn name(&self, index: usize) -> String {
+        let (word, export) = (self.reading.word, &self.job.export.name);
+        match self.reading.pieces.get(index) {
+            Some(piece) if piece.start.is_some() => {
+                let (start, end) = (piece.start.as_deref().unwrap_or(""), piece.end.as_deref().unwrap_or(""));
+                format!("{word} {index} ({start} to {end}) of \"{export}\"")
+            }
+            _ => format!("{word} {index} of \"{export}\""),
+        }
+    }
+
+    fn attempt(&self, index: usize, hands: &mut Option<Hands>) -> Result<()> {
+        let hands = match hands {
+            Some(hands) => hands,
+            none => none.insert(self.connect()?),
+        };
+        let reader = hands.from.read(&self.request(index)?, self.cancel)?;
+        if reader.schema() != self.schema {
+            return Err(ApiError::internal("the columns are not those of the chunks before").into());
+        }
+        let request = self.open.request(index, self.run_id, self.verify);
+        let writer = hands.to.begin(&request, self.schema, self.cancel)?;
+        self.open.record_begun(index)?;
+        self.move_all(index, reader, writer)
+    }
+
+    fn connect(&self) -> Result<Hands> {
         let (source, destination) = (&self.job.source, &self.job.destination);
-        let mut from = source.plugin.open_source(&source.options, self.cancel)?;
-        let reader = from.read(request, self.cancel)?;
-        if reader.schema() != schema {
-            return Err(ApiError::internal("the columns of a part have changed between two attempts"));
-        }
-        let mut to = destination.plugin.open_destination(&destination.options, self.cancel)?;
-        let writer = to.begin(&self.open.request(index, self.run_id, self.verify), schema, self.cancel)?;
-        self.move_all(reader, writer)
+        let from = source.plugin.open_source(&source.options, self.cancel)?;
+        Ok(Hands { from, to: destination.plugin.open_destination(&destination.options, self.cancel)? })
     }
 
-    fn move_all(&self, reader: ReaderHandle, writer: WriterHandle) -> rivet_plugin_api::Result<Receipt> {
-        let (throttle, watch) = (self.job.throttle(), &Watch::default());
-        pipeline::run(reader, writer, &Flow { throttle, pace: Pace::Inline, watch, cancel: self.cancel })
+    fn request(&self, index: usize) -> Result<ReadRequest> {
+        let piece = self.reading.pieces.get(index);
+        let piece = piece.ok_or_else(|| ApiError::internal(format!("there is no chunk {index}")))?;
+        Ok(self.reading.request(self.job, &piece.filter))
     }
+
+    fn move_all(&self, index: usize, reader: ReaderHandle, writer: WriterHandle) -> Result<()> {
+        let (throttle, watch) = (self.job.throttle(), &Watch::default());
+        let flow = Flow { throttle, pace: Pace::Inline, watch, cancel: self.cancel };
+        let receipt = pipeline::run(reader, writer, &flow)?;
+        self.job.check_validated(&receipt, self.verify)?;
+        self.open.record(index, &receipt.parts)
+    }
+}
+
+fn lock(board: &Mutex<Board>) -> std::sync::MutexGuard<'_, Board> {
+    board.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether the error says nothing about the other chunks.
+fn is_of_chunk(error: &Error) -> bool {
+    matches!(error, Error::Run(e) if e.code_text() != Some(ApiError::SNAPSHOT)
+        && !matches!(e.category(), Category::Auth | Category::Config | Category::NotFound | Category::Cancelled))
 }
 
 fn is_cancelled(error: &Error) -> bool {

@@ -11,6 +11,7 @@ use crate::config::{self, Config, parse_param};
 use crate::error::{Error, Result, exit};
 use crate::plan::{self, Job};
 use crate::plugin::Catalog;
+use crate::run::Options;
 use crate::state::State;
 use crate::{environment, run, secret, signal};
 
@@ -34,9 +35,10 @@ pub fn run(args: &RunArgs, catalog: impl Fn(&[PathBuf]) -> Result<Catalog>) -> R
     let cancel = Cancel::new();
     signal::install(&cancel);
     let state = State::open(&args.config.state_file())?;
+    let options = Options { validate: args.validate, resume: args.resume };
     let (mut code, mut unseen) = (exit::OK, None);
     for (done, job) in jobs.iter().enumerate() {
-        let (failed, shown) = one(job, &state, args.validate, &cancel, to_stderr);
+        let (failed, shown) = one(job, &state, options, &cancel, to_stderr);
         if code == exit::OK {
             code = failed;
         }
@@ -53,8 +55,8 @@ pub fn run(args: &RunArgs, catalog: impl Fn(&[PathBuf]) -> Result<Catalog>) -> R
 }
 
 /// Runs one export, shows what came of it, and answers its exit code and whether that could be shown.
-fn one(job: &Job<'_>, state: &State, validate: bool, cancel: &Cancel, to_stderr: bool) -> (u8, Result<u8>) {
-    let (summary, error) = run::export(job, state, validate, cancel);
+fn one(job: &Job<'_>, state: &State, options: Options, cancel: &Cancel, to_stderr: bool) -> (u8, Result<u8>) {
+    let (summary, error) = run::export(job, state, options, cancel);
     let shown = if to_stderr {
         eprint_redacted(&summary.to_string());
         Ok(exit::OK)

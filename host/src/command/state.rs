@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use super::print;
-use crate::cli::{ConfigArgs, HistoryArgs, StateCommand};
+use crate::cli::{ConfigArgs, ExportArgs, HistoryArgs, StateCommand};
 use crate::clock;
 use crate::error::Result;
-use crate::state::{RunLock, State, cursor_table, file_table, metrics_table};
+use crate::state::{Intent, RunLock, State, chunk_table, cursor_table, file_table, metrics_table};
 
 /// Runs `rivet state …`.
 pub fn state(command: &StateCommand) -> Result<u8> {
@@ -19,7 +19,12 @@ pub fn state(command: &StateCommand) -> Result<u8> {
             let files = look(&args.config)?.map(|s| s.files(args.export.as_deref(), args.last)).transpose()?;
             print(&file_table(&files.unwrap_or_default()))
         }
-        StateCommand::Reset { config, export } => reset(config, export),
+        StateCommand::Chunks(ExportArgs { config, export }) => {
+            let report = look(config)?.map(|s| s.chunks(export)).transpose()?.flatten();
+            print(&chunk_table(&config.state_file(), export, report.as_ref()))
+        }
+        StateCommand::ResetChunks(ExportArgs { config, export }) => reset_chunks(config, export),
+        StateCommand::Reset(ExportArgs { config, export }) => reset(config, export),
     }
 }
 
@@ -35,11 +40,31 @@ fn look(config: &ConfigArgs) -> Result<Option<State>> {
 
 fn reset(config: &ConfigArgs, export: &str) -> Result<u8> {
     let mut text = String::new();
-    if let Some(state) = State::open_existing(&config.state_file())?
-        && let Some(open) = RunLock::acquire(&state, export, clock::now())?.reset_cursor(clock::now())?
-    {
-        let _ = writeln!(text, "Gave up the unfinished run {}: its files, if any, stay where they are", open.run_id);
+    if let Some(state) = State::open_existing(&config.state_file())? {
+        let open = RunLock::acquire(&state, export, clock::now())?.reset_cursor(clock::now())?;
+        text += &given_up(open.as_ref());
     }
     let _ = writeln!(text, "State reset for export '{export}'");
     print(&text)
+}
+
+fn reset_chunks(config: &ConfigArgs, export: &str) -> Result<u8> {
+    let (mut text, mut removed) = (String::new(), 0);
+    if let Some(state) = State::open_existing(&config.state_file())? {
+        let (runs, open) = RunLock::acquire(&state, export, clock::now())?.reset_chunks(clock::now())?;
+        removed = runs;
+        text += &given_up(open.as_ref());
+    }
+    let _ = writeln!(text, "Removed {removed} chunk run record(s) for export '{export}'.");
+    print(&text)
+}
+
+/// What an unfinished run leaves: only the next run knows the destination.
+fn given_up(open: Option<&Intent>) -> String {
+    let Some(open) = open else { return String::new() };
+    let mut text = format!("Gave up the unfinished run {}: its files, if any, stay where they are\n", open.run_id);
+    for part in open.chunks.iter().flat_map(|chunk| &chunk.parts) {
+        let _ = writeln!(text, "  {}", part.location);
+    }
+    text
 }

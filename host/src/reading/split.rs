@@ -4,7 +4,7 @@
 use rivet_plugin_api::abi::SourceHandle;
 use rivet_plugin_api::{Category, Filter, SplitRequest};
 
-use super::Reading;
+use super::{Piece, Reading};
 use crate::error::Result;
 use crate::plan::Job;
 
@@ -47,7 +47,8 @@ pub(super) fn plan(job: &Job<'_>, source: &mut SourceHandle) -> Result<Reading> 
         1 => whole(None),
         parts => {
             tracing::info!("export \"{}\" reads {parts} parts at once", job.export.name);
-            Ok(Reading { filters: split.parts, snapshot, cursor: None })
+            let piece = |filter| Piece { filter, start: None, end: None };
+            Ok(Reading { snapshot, ..Reading::of_pieces(split.parts.into_iter().map(piece).collect()) })
         }
     }
 }

@@ -162,24 +162,15 @@ impl RunLock {
         Ok(())
     }
 
-    /// Records that the destination has taken the file names of `chunks`: from now on a later run may replace parts of
+    /// Records that the destination has taken the file names of a chunk: from now on a later run may replace parts of
     /// these names.
-    pub fn record_begun(&self, intent: &mut Intent, chunks: &[usize], now: Timestamp) -> Result<()> {
+    pub fn record_begun(&self, intent: &Intent, chunk: usize, now: Timestamp) -> Result<()> {
         self.write_open(intent, now, |tx| {
             let running = "UPDATE rivet_chunk SET status = 'running', updated_at = ?3
                            WHERE run_id = ?1 AND chunk_index = ?2 AND status = 'pending'";
-            let mut statement = tx.prepare(running)?;
-            for chunk in chunks {
-                statement.execute(params![intent.run_id, chunk, rfc3339(now)])?;
-            }
+            tx.execute(running, params![intent.run_id, chunk, rfc3339(now)])?;
             Ok(())
-        })?;
-        for chunk in chunks {
-            if let Some(chunk) = intent.chunks.get_mut(*chunk) {
-                chunk.begun = true;
-            }
-        }
-        Ok(())
+        })
     }
 
     /// Records that a chunk is wholly at the destination. This is the point from which a later run resumes; an earlier

@@ -1,11 +1,14 @@
 //! A window whose intent is on disk: its names, its records and its end.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rivet_plugin_api::abi::{DestinationHandle, WriterHandle};
 use rivet_plugin_api::{Category, Part, WriteRequest};
 use serde_json::json;
 
 use super::{Window, sweep};
 use crate::clock;
+use crate::config::Mode;
 use crate::error::Result;
 use crate::reading::{Reading, cursor_of};
 use crate::state::{ChunkPlan, Commit, Intent, RunMetrics, SchemaColumn};
@@ -17,23 +20,37 @@ const MOST_NAMES: u32 = 100;
 pub struct Open<'a> {
     window: &'a Window<'a>,
     intent: Intent,
+    /// By chunk, whether its names are ours: then an earlier attempt's part is replaced.
+    begun: Vec<AtomicBool>,
     renamed: u32,
 }
 
-/// What the files of a chunk begin with. A window of one chunk does not number it.
+fn begun(intent: &Intent) -> Vec<AtomicBool> {
+    intent.chunks.iter().map(|chunk| AtomicBool::new(chunk.begun)).collect()
+}
+
+/// What the files of a chunk begin with. Only the ranges of `mode: chunked` are numbered also when there is but one.
 pub(super) fn base_name(intent: &Intent, chunk: usize) -> String {
     let base = intent.base_name();
-    if intent.chunks.len() > 1 { format!("{base}_chunk{chunk}") } else { base }
+    if intent.chunks.len() > 1 || intent.mode == "chunked" { format!("{base}_chunk{chunk}") } else { base }
 }
 
 impl<'a> Open<'a> {
     pub(super) fn new(window: &'a Window<'a>, intent: Intent) -> Self {
-        Self { window, intent, renamed: 0 }
+        Self { window, begun: begun(&intent), intent, renamed: 0 }
     }
 
     /// The rows of the window, when they are fixed.
-    pub fn recorded(&self) -> Option<Reading> {
-        Reading::recorded(&self.window.job.export.mode, &self.intent)
+    pub fn recorded(&mut self) -> Result<Option<Reading>> {
+        self.reload()?;
+        Ok(Reading::recorded(&self.window.job.export.mode, &self.intent))
+    }
+
+    /// Adds a chunk behind the last one.
+    pub fn add_chunk(&mut self) -> Result<()> {
+        self.window.lock.add_chunks(&mut self.intent, &[ChunkPlan::default()], clock::now())?;
+        self.begun.push(AtomicBool::new(false));
+        Ok(())
     }
 
     /// What to ask the destination for. Parts of these names are replaced only when they can be nobody else's.
@@ -47,26 +64,24 @@ impl<'a> Open<'a> {
             base_name: base_name(&self.intent, chunk),
             format: job.format(),
             metadata: metadata.into_iter().map(|(key, value)| (key.into(), value.into())).collect(),
-            replace: self.intent.chunks.get(chunk).is_some_and(|c| c.begun),
+            replace: self.begun.get(chunk).is_some_and(|begun| begun.load(Ordering::SeqCst)),
             verify,
         }
     }
 
-    /// Has `begin` take the names of every chunk, and of the next free name when the destination reports one as taken.
-    /// Answers one writer a chunk.
+    /// Has `begin` take the names of `chunk`, and the next free ones when the destination reports them as taken.
     pub fn begin(
         &mut self,
+        chunk: usize,
         run_id: &str,
         verify: bool,
         mut begin: impl FnMut(&WriteRequest) -> rivet_plugin_api::Result<WriterHandle>,
-    ) -> Result<Vec<WriterHandle>> {
+    ) -> Result<WriterHandle> {
         loop {
-            let chunks = 0..self.intent.chunks.len();
-            let begun = chunks.clone().map(|chunk| begin(&self.request(chunk, run_id, verify)));
-            match begun.collect::<rivet_plugin_api::Result<Vec<_>>>() {
-                Ok(writers) => {
-                    self.window.lock.record_begun(&mut self.intent, &chunks.collect::<Vec<_>>(), clock::now())?;
-                    return Ok(writers);
+            match begin(&self.request(chunk, run_id, verify)) {
+                Ok(writer) => {
+                    self.record_begun(chunk)?;
+                    return Ok(writer);
                 }
                 Err(e) if !self.rename(&e)? => return Err(e.into()),
                 Err(_) => {}
@@ -74,9 +89,24 @@ impl<'a> Open<'a> {
         }
     }
 
+    /// Remembers that the destination has taken the names of a chunk. Nothing of it may become visible before.
+    pub fn record_begun(&self, chunk: usize) -> Result<()> {
+        match self.begun.get(chunk) {
+            Some(begun) if !begun.swap(true, Ordering::SeqCst) => {
+                Ok(self.window.lock.record_begun(&self.intent, chunk, clock::now())?)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn set_intent(&mut self, intent: Intent) {
+        self.begun = begun(&intent);
+        self.intent = intent;
+    }
+
     /// Takes the next name when `error` says that the present one is somebody else's.
     fn rename(&mut self, error: &rivet_plugin_api::Error) -> Result<bool> {
-        let ours = self.intent.chunks.iter().any(|chunk| chunk.begun);
+        let ours = self.begun.iter().any(|begun| begun.load(Ordering::SeqCst));
         if error.category() != Category::Conflict || ours || self.renamed == MOST_NAMES {
             return Ok(false);
         }
@@ -95,6 +125,7 @@ impl<'a> Open<'a> {
         // One chunk, and it was refused: nothing of this window is at the destination.
         let plans = self.plans();
         self.window.lock.replan(&mut self.intent, &plans, clock::now())?;
+        self.begun = begun(&self.intent);
         self.rename(error)
     }
 
@@ -103,11 +134,13 @@ impl<'a> Open<'a> {
         self.reload()?;
         let chunks = reading.chunks();
         let same = self.plans() == chunks && cursor_of(&self.intent) == reading.cursor;
-        // The chunks of a window are of one snapshot: with a new one, all are read again.
-        if self.is_split() || !same {
+        // Chunks that are worth nothing without the others are of one snapshot: with a new one, all are read again.
+        let all = self.is_split() && reading.stops_at_failure;
+        if all || !same {
             sweep::remove(&self.intent, self.window.job.format().kind, destination)?;
             self.intent.window["cursor"] = json!(reading.cursor);
             self.window.lock.replan(&mut self.intent, &chunks, clock::now())?;
+            self.begun = begun(&self.intent);
         }
         Ok(())
     }
@@ -121,9 +154,15 @@ impl<'a> Open<'a> {
         if let Some(intent) = self.window.state.unfinished(&self.intent.export)?
             && intent.run_id == self.intent.run_id
         {
-            self.intent = intent;
+            self.set_intent(intent);
         }
         Ok(())
+    }
+
+    /// All parts that are recorded, in order.
+    pub fn parts(&mut self) -> Result<Vec<Part>> {
+        self.reload()?;
+        Ok(self.intent.chunks.iter().flat_map(|chunk| chunk.parts.clone()).collect())
     }
 
     /// Remembers what landed of a chunk: after a crash from here on it is not read again.
@@ -156,6 +195,13 @@ impl<'a> Open<'a> {
     /// Whether chunks of a failed attempt may lie at the destination.
     pub fn is_split(&self) -> bool {
         self.intent.chunks.len() > 1
+    }
+
+    /// Whether a later run can go on from chunks that are done.
+    pub fn is_resumable(&mut self) -> Result<bool> {
+        self.reload()?;
+        let checkpoint = matches!(self.window.job.export.mode, Mode::Chunked { checkpoint: true, dense: false, .. });
+        Ok(checkpoint && self.intent.chunks.iter().any(|chunk| chunk.done))
     }
 
     /// Removes what finished chunks of a failed attempt have left at the destination.

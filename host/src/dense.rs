@@ -1,0 +1,83 @@
+//! `chunk_dense`: one ordered read whose rows are counted off into the files of one chunk after the other. Every row is
+//! numbered once, so that nothing can shift between two chunks.
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use rivet_plugin_api::Cancel;
+use rivet_plugin_api::abi::{DestinationHandle, ReaderHandle, WriterHandle};
+
+use crate::error::Result;
+use crate::plan::Job;
+use crate::window::Open;
+
+/// Counts the rows of one read off into chunks.
+pub struct Dense<'a, 'w> {
+    /// The export.
+    pub job: &'a Job<'a>,
+    /// The window; gets a chunk for every `size` rows.
+    pub open: &'a mut Open<'w>,
+    /// Where they go.
+    pub to: &'a mut DestinationHandle,
+    /// The columns.
+    pub schema: &'a SchemaRef,
+    /// The run's identity, for the files.
+    pub run_id: &'a str,
+    /// Whether files are read back.
+    pub verify: bool,
+    /// Rows of a chunk.
+    pub size: u64,
+    /// Ends it.
+    pub cancel: &'a Cancel,
+}
+
+impl Dense<'_, '_> {
+    /// Reads everything; `writer` is that of chunk 0.
+    pub fn run(mut self, mut reader: ReaderHandle, writer: WriterHandle) -> Result<()> {
+        let throttle = self.job.throttle();
+        let (mut chunk, mut rows, mut writer) = (0, 0, Some(writer));
+        while let Some(mut batch) = reader.next()? {
+            let read = batch.num_rows();
+            while batch.num_rows() > 0 {
+                if rows == self.size {
+                    self.finish(chunk, writer.take())?;
+                    (chunk, rows) = (chunk + 1, 0);
+                }
+                let mut open = match writer.take() {
+                    Some(writer) => writer,
+                    None => self.begin(chunk)?,
+                };
+                let some = split_off(&mut batch, self.size - rows);
+                rows += some.num_rows() as u64;
+                open.write(some)?;
+                writer = Some(open);
+            }
+            throttle.after(read, self.cancel);
+            self.cancel.check()?;
+        }
+        reader.close()?;
+        self.finish(chunk, writer)
+    }
+
+    fn begin(&mut self, chunk: usize) -> Result<WriterHandle> {
+        self.open.add_chunk()?;
+        let request = self.open.request(chunk, self.run_id, self.verify);
+        let writer = self.to.begin(&request, self.schema, self.cancel)?;
+        self.open.record_begun(chunk)?;
+        Ok(writer)
+    }
+
+    fn finish(&self, chunk: usize, writer: Option<WriterHandle>) -> Result<()> {
+        let Some(writer) = writer else { return Ok(()) };
+        let receipt = writer.finish()?;
+        self.job.check_validated(&receipt, self.verify)?;
+        self.open.record(chunk, &receipt.parts)
+    }
+}
+
+/// The first rows of `batch`, at most `rows` of them, which it loses.
+fn split_off(batch: &mut RecordBatch, rows: u64) -> RecordBatch {
+    let rows = usize::try_from(rows).unwrap_or(usize::MAX).min(batch.num_rows());
+    let first = batch.slice(0, rows);
+    *batch = batch.slice(rows, batch.num_rows() - rows);
+    first
+}

@@ -1,0 +1,84 @@
+//! `chunk_checkpoint`: a run that failed or died keeps its finished chunks, and goes on from them when it is asked to.
+
+use rivet_plugin_api::abi::DestinationHandle;
+use rivet_plugin_api::{Category, Error as ApiError, Part};
+
+use super::Window;
+use crate::config::Mode;
+use crate::error::{Error, Result};
+use crate::reading::Reading;
+use crate::state::Intent;
+
+impl Window<'_> {
+    /// Whether the run may begin, given that it was asked to `resume` or not.
+    pub fn check_resume(&self, resume: bool) -> Result<()> {
+        let Mode::Chunked { checkpoint: true, dense: false, .. } = self.job.export.mode else { return Ok(()) };
+        let name = &self.job.export.name;
+        let reset = format!("`rivet state reset-chunks --export {name}`");
+        let refuse = |text: String, hint: String| Err(Error::Run(ApiError::config(text).hint(hint)));
+        match self.left.as_ref().filter(|left| left.mode == "chunked") {
+            Some(left) if !self.is_same(left) => refuse(
+                format!("run {} of export \"{name}\" is in progress with another configuration", left.run_id),
+                format!("restore the configuration and use `--resume`, or give its chunks up by {reset}"),
+            ),
+            Some(left) if !resume => refuse(
+                format!("run {} of export \"{name}\" is in progress", left.run_id),
+                format!("go on with it by `--resume`, or give its chunks up by {reset}"),
+            ),
+            None if self.predecessor_in_progress()? => refuse(
+                format!("rivet 0.2 left a chunked run of export \"{name}\" in progress, which cannot be resumed"),
+                format!("begin anew after {reset}"),
+            ),
+            None if resume => refuse(
+                format!("there is no in-progress run of export \"{name}\" to resume"),
+                "run without `--resume`".to_owned(),
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    fn predecessor_in_progress(&self) -> Result<bool> {
+        let report = self.state.chunks(&self.job.export.name)?;
+        Ok(report.is_some_and(|report| report.status == "in_progress"))
+    }
+
+    /// Puts chunks back on the list whose parts are not at the destination any more.
+    pub fn verify(&self, reading: &mut Reading, validated: bool, destination: &mut DestinationHandle) -> Result<()> {
+        let Some(left) = &self.left else { return Ok(()) };
+        for (index, chunk) in left.chunks.iter().enumerate().filter(|(_, chunk)| chunk.done) {
+            if !are_there(left, &chunk.parts, validated, destination)? {
+                reading.pending.push(index);
+            }
+        }
+        reading.pending.sort_unstable();
+        reading.pending.dedup();
+        Ok(())
+    }
+}
+
+/// Whether all these parts are at the destination as they were recorded. With `validated`, parts that were not read back
+/// do not count.
+pub(super) fn are_there(
+    left: &Intent,
+    parts: &[Part],
+    validated: bool,
+    destination: &mut DestinationHandle,
+) -> Result<bool> {
+    if validated && parts.iter().any(|part| part.validated_rows.is_none()) {
+        return Ok(false);
+    }
+    for part in parts {
+        let there = match destination.stat(&part.name) {
+            Ok(stat) => stat,
+            Err(e) if e.category() == Category::Unsupported => None,
+            Err(e) => return Err(e.into()),
+        };
+        let matches = there.is_some_and(|s| s.bytes == part.bytes && s.checksum.is_none_or(|c| c == part.checksum));
+        if !matches {
+            let (part, run) = (&part.name, &left.run_id);
+            tracing::warn!("part \"{part}\" of run {run} is not at the destination: redoing it");
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
