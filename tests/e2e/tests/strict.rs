@@ -75,9 +75,7 @@ fn names_in_a_query_cannot_write() {
 /// The list at the end of `docs/src/reference/compatibility.md`.
 #[test]
 fn what_this_version_does_not_do_is_refused_or_said() {
-    for missing in
-        ["mode: chunked\n    chunk_column: a", "meta_columns: { row_hash: true }", "quality: { row_count_min: 1 }"]
-    {
+    for missing in ["meta_columns: { row_hash: true }", "quality: { row_count_min: 1 }"] {
         let key = missing.split(':').next().unwrap();
         refused("    format: csv", &format!("    format: csv\n    {missing}"), &[key, "does not offer yet"]);
     }
