@@ -87,6 +87,17 @@ fn console(sandbox: &Sandbox, page: &Path, text: &str) {
     }
 }
 
+/// Loads a configuration that is only a source, whose variables are set.
+fn source_alone(text: &str) {
+    let mut sandbox = Sandbox::new();
+    for line in text.lines() {
+        if let Some((_, name)) = line.split_once("_env:") {
+            sandbox.env(name.trim(), "something");
+        }
+    }
+    sandbox.run(&format!("{text}\nexports: []\n"));
+}
+
 /// Follows a page as a reader does: configurations become `rivet.yaml`, commands are run in order.
 fn follow(page: &Path) {
     let blocks = blocks(page);
@@ -104,7 +115,7 @@ fn follow(page: &Path) {
         match block.language.as_str() {
             // Only a source: what it may hold is checked, nothing is read.
             "yaml" if block.text.starts_with("source:") && !block.text.contains("\nexports:") => {
-                sandbox.run(&format!("{}\nexports: []\n", block.text));
+                source_alone(&block.text);
             }
             "yaml" if block.text.starts_with("source:") => {
                 config = &block.text;
