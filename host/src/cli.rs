@@ -92,6 +92,17 @@ pub struct RunArgs {
     /// Read every finished file back and compare its rows before it becomes visible.
     #[arg(long)]
     pub validate: bool,
+    /// Count the rows of each export's window in the source afterwards, and refuse files with another number of rows.
+    ///
+    /// Rows that are written to the source meanwhile can make the numbers differ, unless the source has snapshots.
+    #[arg(long)]
+    pub reconcile: bool,
+    /// Run the exports side by side, one thread each.
+    #[arg(long)]
+    pub parallel_exports: bool,
+    /// Run the exports side by side, one process each; wins over --parallel-exports.
+    #[arg(long)]
+    pub parallel_export_processes: bool,
     /// Go on with a chunked run that failed or was interrupted: chunks that are done are not read again.
     ///
     /// For exports with `chunk_checkpoint: true`; others ignore it.

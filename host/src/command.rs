@@ -20,7 +20,7 @@ pub fn run(arguments: &Cli, linked: &[&'static RvPlugin]) -> Result<u8> {
         Catalog::new(linked, search).map_err(Error::Usage)
     };
     match &arguments.command {
-        Command::Run(args) => run::run(args, catalog),
+        Command::Run(args) => run::run(args, &arguments.plugin_dir, catalog),
         Command::State(command) => state::state(command),
         Command::Metrics(args) => state::metrics(args),
         Command::Plugin(cli::PluginCommand::List { config }) => plugin::list(config.as_deref(), catalog),

@@ -108,6 +108,14 @@ impl Reading {
         ReadRequest { order_by, ..job.read_request(filter.clone(), self.snapshot.clone()) }
     }
 
+    /// All rows of the window, for counting them.
+    pub fn whole(&self, job: &Job<'_>) -> ReadRequest {
+        match self.pieces.as_slice() {
+            [piece] => job.read_request(piece.filter.clone(), self.snapshot.clone()),
+            _ => job.read_request(Filter::All, self.snapshot.clone()),
+        }
+    }
+
     fn of(filter: Filter) -> Self {
         Self::of_pieces(vec![Piece { filter, start: None, end: None }])
     }

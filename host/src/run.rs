@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use arrow_schema::Schema;
-use rivet_plugin_api::abi::{ReaderHandle, WriterHandle};
+use rivet_plugin_api::abi::{ReaderHandle, SourceHandle, WriterHandle};
 use rivet_plugin_api::{Cancel, Category, Error as ApiError, Filter, Part};
 
 use crate::clock::{self, Stopwatch};
@@ -37,6 +37,8 @@ struct Run<'a> {
 pub struct Options {
     /// Read the files back before they become visible.
     pub validate: bool,
+    /// Count the rows of the window in the source, and refuse files that have another number of them.
+    pub reconcile: bool,
     /// Go on with a chunked run that was interrupted.
     pub resume: bool,
 }
@@ -101,7 +103,9 @@ impl Run<'_> {
             };
             let Some(pause) = pause else {
                 // What a killed run left is only cleaned up by a redo that succeeds: its intent stays for the next one.
-                let own = open.as_mut().filter(|_| window.run_id().is_none());
+                // What a data gate has refused must not be taken for finished work.
+                let refused = matches!(error, Error::Refused(_));
+                let own = open.as_mut().filter(|_| refused || window.run_id().is_none());
                 return Err(self.close(own, error));
             };
             self.summary.retries = attempts.made();
@@ -130,11 +134,12 @@ impl Run<'_> {
 
     /// Removes what finished chunks of a failed run have left, unless a later run can go on from them.
     fn give_up(&self, open: &mut Open<'_>, error: &Error) -> Result<()> {
-        if open.is_resumable()? {
+        let refused = matches!(error, Error::Refused(_));
+        if !refused && open.is_resumable()? {
             tracing::warn!("chunks that are done are kept: `rivet run --resume` goes on with the others");
             return Ok(());
         }
-        if open.is_split() {
+        if refused || open.is_split() {
             // Also after a signal: the parts would be in no manifest.
             let destination = &self.job.destination;
             let mut to = destination.plugin.open_destination(&destination.options, &Cancel::new())?;
@@ -149,10 +154,10 @@ impl Run<'_> {
         let destination = &self.job.destination;
         let mut to = destination.plugin.open_destination(&destination.options, self.cancel)?;
         if open.is_none()
-            && let Some((finished, parts)) = window.finished(&mut to, self.options.validate)?
+            && let Some((mut finished, parts)) = window.finished(&mut to, self.options.validate)?
         {
             self.landed(&parts);
-            return finished.commit(None, &self.metrics());
+            return self.finish(&mut finished);
         }
         let source = &self.job.source;
         let mut from = source.plugin.open_source(&source.options, self.cancel)?;
@@ -207,7 +212,44 @@ impl Run<'_> {
         }
         self.landed(&open.parts()?);
         self.summary.retries = attempts.made();
+        self.reconcile(&reading, &mut from)?;
         open.commit(Some(&columns), &self.metrics())
+    }
+
+    /// Closes a window that a killed run had written.
+    fn finish(&mut self, open: &mut Open<'_>) -> Result<()> {
+        if self.options.reconcile
+            && let Some(reading) = open.recorded()?
+        {
+            let source = &self.job.source;
+            let mut from = source.plugin.open_source(&source.options, self.cancel)?;
+            if let Err(e) = self.reconcile(&reading, &mut from) {
+                self.give_up(open, &e)?;
+                return Err(e);
+            }
+        }
+        open.commit(None, &self.metrics())
+    }
+
+    /// Compares the rows that were written with those that the source counts in the same window.
+    fn reconcile(&mut self, reading: &Reading, from: &mut SourceHandle) -> Result<()> {
+        if !self.options.reconcile {
+            return Ok(());
+        }
+        let (name, exported) = (&self.job.export.name, self.summary.rows);
+        if !self.job.source_can().count {
+            let kind = &self.job.source.plugin.spec().name;
+            tracing::warn!("export \"{name}\" is not reconciled: connector \"{kind}\" does not count rows");
+            return Ok(());
+        }
+        let counted = from.count(&reading.whole(self.job));
+        let counted = counted.map_err(|e| e.context(format!("could not count the rows of export \"{name}\"")))?;
+        (self.summary.exported, self.summary.source_rows) = (exported, Some(counted));
+        if counted == exported {
+            return Ok(());
+        }
+        let text = format!("export \"{name}\" wrote {exported} rows, but the source counts {counted}");
+        Err(Error::Refused(ApiError::data(text).hint("rows may have changed meanwhile: run again")))
     }
 
     /// From the source to the destination, reading and writing side by side.

@@ -44,3 +44,13 @@ fn ignored() -> u64 {
 pub fn received() -> Option<i32> {
     Some(RECEIVED.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
 }
+
+/// Sends a signal to a child of this process that has not been waited for.
+pub fn send(child: u32, signal: i32) {
+    let pid = i32::try_from(child).ok().and_then(rustix::process::Pid::from_raw);
+    if let (Some(pid), Some(signal)) = (pid, rustix::process::Signal::from_named_raw(signal))
+        && let Err(e) = rustix::process::kill_process(pid, signal)
+    {
+        tracing::debug!("process {child} did not get the signal: {e}");
+    }
+}

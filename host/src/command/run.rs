@@ -1,7 +1,10 @@
-//! `rivet run`: every selected export, one after the other, and what to tell of them.
+//! `rivet run`: every selected export, one after the other or side by side, and what to tell of them.
+
+mod processes;
 
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::thread;
 
 use rivet_plugin_api::Cancel;
 
@@ -16,7 +19,7 @@ use crate::state::State;
 use crate::{environment, run, secret, signal};
 
 /// Runs the exports and answers the exit code: that of the first failure.
-pub fn run(args: &RunArgs, catalog: impl Fn(&[PathBuf]) -> Result<Catalog>) -> Result<u8> {
+pub fn run(args: &RunArgs, plugin_dirs: &[PathBuf], catalog: impl Fn(&[PathBuf]) -> Result<Catalog>) -> Result<u8> {
     let params = args.params.iter().map(|p| parse_param(p)).collect::<Result<Vec<_>, _>>().map_err(Error::Usage)?;
     let config = config::load(&args.config.config, &params, &environment)?;
     warn(&config);
@@ -34,24 +37,44 @@ pub fn run(args: &RunArgs, catalog: impl Fn(&[PathBuf]) -> Result<Catalog>) -> R
     }
     let cancel = Cancel::new();
     signal::install(&cancel);
+    let several = jobs.len() > 1;
+    if several && (args.parallel_export_processes || config.parallel_export_processes) {
+        let names: Vec<&str> = jobs.iter().map(|job| job.export.name.as_str()).collect();
+        return processes::run(args, plugin_dirs, &names, &cancel);
+    }
     let state = State::open(&args.config.state_file())?;
-    let options = Options { validate: args.validate, resume: args.resume };
-    let (mut code, mut unseen) = (exit::OK, None);
-    for (done, job) in jobs.iter().enumerate() {
-        let (failed, shown) = one(job, &state, options, &cancel, to_stderr);
-        if code == exit::OK {
-            code = failed;
-        }
-        unseen = unseen.or(shown.err());
+    let options = Options { validate: args.validate, reconcile: args.reconcile, resume: args.resume };
+    let one = |job: &Job<'_>| one(job, &state, options, &cancel, to_stderr);
+    if several && (args.parallel_exports || config.parallel_exports) {
+        let done = thread::scope(|scope| {
+            let running: Vec<_> = jobs.iter().map(|job| scope.spawn(|| one(job))).collect();
+            running.into_iter().map(|export| export.join().unwrap_or((exit::FAILED, Ok(exit::OK)))).collect::<Vec<_>>()
+        });
+        return outcome(done);
+    }
+    let mut done = Vec::new();
+    for job in &jobs {
+        done.push(one(job));
         if let Some(signal) = signal::received() {
-            if code == exit::OK && done + 1 < jobs.len() {
+            if done.len() < jobs.len() && done.iter().all(|(code, _)| *code == exit::OK) {
                 return Err(Error::Stopped(signal));
             }
             break;
         }
     }
-    // Every export was attempted before a report that nobody could read counts.
-    unseen.filter(|_| code == exit::OK).map_or(Ok(code), Err)
+    outcome(done)
+}
+
+/// The exit code of several exports: that of the first failure. Every export was attempted before a report that nobody
+/// could read counts.
+fn outcome(done: Vec<(u8, Result<u8>)>) -> Result<u8> {
+    let code = done.iter().map(|(code, _)| *code).find(|code| *code != exit::OK);
+    let unseen = done.into_iter().find_map(|(_, shown)| shown.err());
+    match (code, unseen) {
+        (Some(code), _) => Ok(code),
+        (None, Some(error)) => Err(error),
+        (None, None) => Ok(exit::OK),
+    }
 }
 
 /// Runs one export, shows what came of it, and answers its exit code and whether that could be shown.
@@ -76,9 +99,6 @@ fn eprint_redacted(text: &str) {
 fn warn(config: &Config) {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
-    }
-    if config.parallel_exports || config.parallel_export_processes {
-        tracing::warn!("exports run one after the other: this version does not run them in parallel yet");
     }
     if config.notifications.is_some() {
         tracing::warn!("this version does not send notifications yet");

@@ -41,8 +41,10 @@ pub struct Summary {
     pub status: Status,
     /// Profile and batch size.
     pub tuning: String,
-    /// Rows exported.
+    /// Rows exported; none after a failure.
     pub rows: u64,
+    /// Rows written, also when they were refused.
+    pub exported: u64,
     /// Files published.
     pub files: u64,
     /// Their bytes.
@@ -61,6 +63,8 @@ pub struct Summary {
     pub validated: Option<bool>,
     /// Whether the columns differ from the last run's; absent on the first run.
     pub schema_changed: Option<bool>,
+    /// The rows that the source counts for the same window; absent when nobody asked or it could not be said.
+    pub source_rows: Option<u64>,
     /// Why it failed, in one line.
     pub error: Option<String>,
 }
@@ -100,6 +104,16 @@ impl fmt::Display for Summary {
         }
         if let Some(changed) = self.schema_changed {
             line("schema:", &if changed { "CHANGED" } else { "unchanged" })?;
+        }
+        match self.source_rows {
+            Some(source) if source == self.exported => {
+                line("reconcile:", &format_args!("MATCH ({}/{source})", self.exported))?;
+            }
+            Some(source) => {
+                let exported = self.exported;
+                line("reconcile:", &format_args!("MISMATCH (exported {exported} vs source {source})"))?;
+            }
+            None => {}
         }
         match &self.error {
             Some(error) => line("error:", error),
