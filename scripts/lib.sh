@@ -77,6 +77,20 @@ find_postgres() {
     [ -x "$pg_bin/postgres" ] && [ -x "$pg_bin/psql" ]
 }
 
+# Sets pgbouncer to the program, installing Debian's when there is none.
+need_pgbouncer() {
+    find_pgbouncer && return
+    apt_install "pgbouncer" pgbouncer
+    # Debian starts one of its own; the tests never use it.
+    invoke-rc.d --quiet pgbouncer stop >/dev/null 2>&1 || true
+    find_pgbouncer || fail "pgbouncer was installed but the program is missing"
+}
+
+find_pgbouncer() { pgbouncer=$(PATH=$PATH:/usr/sbin command -v pgbouncer); }
+
+# The client of the registry that holds further servers' builds.
+need_npm() { have npm && have node || apt_install "npm" nodejs npm; }
+
 # Sets mariadbd to a MariaDB server on this machine, installing Debian's when there is none.
 need_mariadb() {
     find_mariadb && return

@@ -1,0 +1,1 @@
+"""Whole-process benchmark of exports to Parquet: `scripts/bench --help`."""
