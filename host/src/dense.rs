@@ -52,6 +52,7 @@ impl Dense<'_, '_> {
                 writer = Some(open);
             }
             throttle.after(read, self.cancel);
+            self.job.threshold.check(self.cancel);
             self.cancel.check()?;
         }
         reader.close()?;

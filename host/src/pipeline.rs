@@ -6,6 +6,7 @@ use arrow_array::RecordBatch;
 use rivet_plugin_api::abi::{ReaderHandle, WriterHandle};
 use rivet_plugin_api::{Cancel, Error, Receipt, Result};
 
+use crate::memory::Threshold;
 use crate::queue::Queue;
 use crate::reading::Watch;
 use crate::throttle::Throttle;
@@ -30,6 +31,8 @@ pub enum Pace {
 pub struct Flow<'a> {
     /// How fast they are read.
     pub throttle: Throttle,
+    /// How much memory it may take before it slows down.
+    pub threshold: &'a Threshold,
     /// How reading and writing share the processor.
     pub pace: Pace,
     /// Who looks at them.
@@ -99,6 +102,7 @@ fn read_all(mut reader: ReaderHandle, flow: &Flow<'_>, mut take: impl FnMut(Reco
             tracing::info!("fetched {rows} rows so far...");
         }
         flow.throttle.after(count, flow.cancel);
+        flow.threshold.check(flow.cancel);
         flow.cancel.check()?;
     }
     reader.close()?;

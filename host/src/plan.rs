@@ -12,6 +12,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::config::{Config, ConfigError, Connector, Export, Mode, Tuning};
 use crate::environment;
 use crate::error::{Error, Result};
+use crate::memory::Threshold;
 use crate::pipeline::BATCH_BYTES;
 use crate::plugin::{Catalog, Half};
 use crate::secret;
@@ -36,6 +37,8 @@ pub struct Job<'a> {
     pub export: &'a Export,
     /// Its tuning, merged.
     pub tuning: Tuning,
+    /// Of the memory of the process.
+    pub threshold: Threshold,
     /// Where it reads.
     pub source: Arc<Endpoint>,
     /// Where it writes.
@@ -52,9 +55,6 @@ pub fn prepare<'a>(config: &'a Config, only: Option<&str>, catalog: &Catalog) ->
         return Ok(Vec::new());
     }
     exports.iter().try_for_each(|export| check_offered(export))?;
-    for export in &exports {
-        warn_of_ignored(config, export);
-    }
     let source = endpoint(&config.source, Half::Source, catalog);
     let destinations = exports.iter().map(|export| endpoint(&export.destination, Half::Destination, catalog));
     let mut endpoints = together(std::iter::once(source).chain(destinations))?.into_iter();
@@ -62,7 +62,8 @@ pub fn prepare<'a>(config: &'a Config, only: Option<&str>, catalog: &Catalog) ->
     let source = endpoints.next().map(Arc::new);
     let job = |(export, destination): (&'a Export, Endpoint)| {
         let tuning = Tuning::merge(&config.tuning, &export.tuning);
-        Some(Job { export, tuning, source: Arc::clone(source.as_ref()?), destination })
+        let threshold = Threshold::new(tuning.memory_threshold_mb);
+        Some(Job { export, tuning, threshold, source: Arc::clone(source.as_ref()?), destination })
     };
     let jobs: Vec<Job<'a>> = exports.into_iter().zip(endpoints).filter_map(job).collect();
     jobs.iter().try_for_each(Job::check_source)?;
@@ -100,14 +101,6 @@ fn check_offered(export: &Export) -> Result<()> {
             let text = format!("export \"{}\" needs {what}, which this version does not offer yet", export.name);
             Err(Error::Usage(ApiError::config(text).hint("remove it, or stay with rivet 0.2 for this export")))
         }
-    }
-}
-
-/// What changes only how fast an export runs may be left out, but not in silence.
-fn warn_of_ignored(config: &Config, export: &Export) {
-    let name = &export.name;
-    if Tuning::merge(&config.tuning, &export.tuning).memory_threshold_mb > 0 {
-        tracing::warn!("`memory_threshold_mb` of export \"{name}\" has no effect in this version yet");
     }
 }
 

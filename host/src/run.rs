@@ -263,7 +263,8 @@ impl Run<'_> {
     ) -> Result<()> {
         let name = &self.job.export.name;
         let watch = Watch::new(filter, reader.schema());
-        let flow = Flow { throttle: self.job.throttle(), pace: Pace::Overlapped, watch: &watch, cancel };
+        let (throttle, threshold) = (self.job.throttle(), &self.job.threshold);
+        let flow = Flow { throttle, threshold, pace: Pace::Overlapped, watch: &watch, cancel };
         let receipt =
             pipeline::run(reader, writer, &flow).map_err(|e| e.context(format!("could not run export \"{name}\"")))?;
         if watch.nulls() > 0 {

@@ -181,7 +181,8 @@ impl Crew<'_> {
 
     fn move_all(&self, index: usize, reader: ReaderHandle, writer: WriterHandle) -> Result<()> {
         let (throttle, watch) = (self.job.throttle(), &Watch::default());
-        let flow = Flow { throttle, pace: Pace::Inline, watch, cancel: self.cancel };
+        let (threshold, pace) = (&self.job.threshold, Pace::Inline);
+        let flow = Flow { throttle, threshold, pace, watch, cancel: self.cancel };
         let receipt = pipeline::run(reader, writer, &flow)?;
         self.job.check_validated(&receipt, self.verify)?;
         self.open.record(index, &receipt.parts)

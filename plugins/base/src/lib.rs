@@ -1,14 +1,31 @@
-//! What connectors share: encoders from Arrow batches to files, and a writer that rotates, checks and publishes parts.
+//! What connectors share. It is no plug-in by itself, and each connector names the half it needs as a feature.
 //!
-//! A file-like destination implements [`Store`] and hands it to [`PartWriter`]; the rest of a
-//! [`BatchWriter`](rivet_plugin_api::BatchWriter) is here. This crate is no plug-in by itself.
+//! * `destination`: encoders from Arrow batches to files, and a writer that rotates, checks and publishes parts. A
+//!   file-like destination implements `Store` and hands it to `PartWriter`; the rest of a
+//!   [`BatchWriter`](rivet_plugin_api::BatchWriter) is here.
+//! * `source`: `batch` cuts rows into batches by rows and by bytes, `sql` finds where the user's statement ends.
+//! * `network`: `net` reads connection options and URLs, connects, and encrypts.
 
+#[cfg(feature = "destination")]
 mod checksum;
+#[cfg(feature = "destination")]
 pub mod encode;
+#[cfg(feature = "destination")]
 mod output;
+#[cfg(feature = "destination")]
 mod store;
+#[cfg(feature = "destination")]
 mod writer;
+#[cfg(feature = "source")]
+pub mod batch;
+#[cfg(feature = "source")]
+pub mod sql;
+#[cfg(feature = "network")]
+pub mod net;
 
+#[cfg(feature = "destination")]
 pub use checksum::Checksum;
+#[cfg(feature = "destination")]
 pub use store::{PartSink, Published, Store};
+#[cfg(feature = "destination")]
 pub use writer::PartWriter;

@@ -1,15 +1,14 @@
 //! From the wire's binary values into Arrow columns: one builder a column, chosen once, and no allocation per cell.
 
-use std::mem;
 use std::sync::Arc;
 
 use arrow_array::types::{
-    ArrowPrimitiveType, Date32Type, Decimal128Type, Decimal256Type, DurationMicrosecondType, Float32Type, Float64Type,
-    Int16Type, Int32Type, Int64Type, TimestampMicrosecondType, UInt64Type,
+    Date32Type, Decimal128Type, Decimal256Type, DurationMicrosecondType, Float32Type, Float64Type, Int16Type,
+    Int32Type, Int64Type, TimestampMicrosecondType, UInt64Type,
 };
-use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray, PrimitiveArray, StringArray};
-use arrow_buffer::{BooleanBufferBuilder, NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer, i256};
-use rivet_plugin_api::{Error, Result};
+use arrow_array::{ArrayRef, BooleanArray};
+use arrow_buffer::{BooleanBufferBuilder, NullBufferBuilder, i256};
+use rivet_plugin_base::batch::{Bytes, primitive, take};
 
 use self::decimal::unscaled;
 use self::time::{DateTime, Time};
@@ -20,74 +19,7 @@ mod decimal;
 mod time;
 mod wire;
 
-/// Why a value cannot be stored. Made into an error, with the column's name, once it has happened.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Misfit {
-    /// The bytes are not what the protocol documents for the type.
-    Malformed,
-    /// A class of values that the Arrow type does not have.
-    Value(&'static str),
-    /// A date that no calendar has; the user may want NULL.
-    Date(&'static str),
-    /// Bytes in a text column that are no text.
-    NotUtf8,
-    /// More text than 32-bit offsets can address.
-    BatchTooLarge,
-}
-
-impl Misfit {
-    /// The error for a value of `column`.
-    #[cold]
-    pub(crate) fn into_error(self, column: &str, native_type: &str) -> Error {
-        let holds = |what| Error::data(format!("column \"{column}\" of type \"{native_type}\" holds {what}"));
-        match self {
-            Self::Malformed => {
-                Error::internal(format!("column \"{column}\": the server sent a malformed \"{native_type}\""))
-            }
-            Self::Value(class) => holds(class)
-                .hint(format!("exclude such rows, or export the column as text: columns: {{ \"{column}\": text }}")),
-            Self::Date(class) => holds(class).hint(format!(
-                "export such dates as NULL: columns: {{ \"{column}\": \"null\" }}, or all as text: columns: \
-                 {{ \"{column}\": text }}"
-            )),
-            Self::NotUtf8 => holds("bytes that are not UTF-8 text").hint(format!(
-                "export the column as bytes: columns: {{ \"{column}\": binary }}, or convert it in the query"
-            )),
-            Self::BatchTooLarge => {
-                holds("more than 2 GiB in one batch").hint("lower \"batch_size\" or \"batch_size_memory_mb\"")
-            }
-        }
-    }
-}
-
-/// Values of varying length, one after the other.
-#[derive(Debug)]
-struct Bytes {
-    data: Vec<u8>,
-    offsets: Vec<i32>,
-}
-
-impl Bytes {
-    fn new(rows: usize, bytes: usize) -> Self {
-        let mut offsets = Vec::with_capacity(rows + 1);
-        offsets.push(0);
-        Self { data: Vec::with_capacity(bytes), offsets }
-    }
-
-    #[inline]
-    fn end_cell(&mut self) -> Result<(), Misfit> {
-        let end = i32::try_from(self.data.len()).map_err(|_| Misfit::BatchTooLarge)?;
-        self.offsets.push(end);
-        Ok(())
-    }
-
-    fn take(&mut self) -> (OffsetBuffer<i32>, arrow_buffer::Buffer) {
-        // The next batch will need about as much.
-        let next = Self::new(self.offsets.len(), self.data.len());
-        let full = mem::replace(self, next);
-        (OffsetBuffer::new(ScalarBuffer::from(full.offsets)), full.data.into())
-    }
-}
+pub(crate) use rivet_plugin_base::batch::Misfit;
 
 /// The cells of one column, by what they become.
 #[derive(Debug)]
@@ -168,8 +100,7 @@ impl ColumnBuilder {
             Cells::Decimal128(v, p, s) => v.push(unscaled(wire.bytes(rest)?, *p, *s)?),
             Cells::Decimal256(v, p, s) => v.push(unscaled(wire.bytes(rest)?, *p, *s)?),
             Cells::Text(v) | Cells::Binary(v) => {
-                v.data.extend_from_slice(wire.bytes(rest)?);
-                v.end_cell()?;
+                v.push(wire.bytes(rest)?)?;
             }
             Cells::Printed(v) => {
                 wire.print(rest, &mut v.data)?;
@@ -216,9 +147,25 @@ impl ColumnBuilder {
             }
             Cells::Decimal128(..) => rows * 16,
             Cells::Decimal256(..) => rows * 32,
-            Cells::Text(v) | Cells::Binary(v) | Cells::Printed(v) => v.data.len() + rows * 4,
+            Cells::Text(v) | Cells::Binary(v) | Cells::Printed(v) => v.size(),
         };
         values + rows / 8
+    }
+
+    /// See [`Column::bound`](rivet_plugin_base::batch::Column::bound).
+    pub(crate) fn bound(&self) -> Option<usize> {
+        let value = match &self.cells {
+            Cells::Bool(_) => 1,
+            Cells::Int16(_) => 2,
+            // Of text it is the offset.
+            Cells::Int32(_) | Cells::Date(_) | Cells::Float32(_) | Cells::Text(_) | Cells::Binary(_) => 4,
+            Cells::Int64(_) | Cells::UInt64(_) | Cells::Timestamp(..) | Cells::Duration(_) | Cells::Float64(_) => 8,
+            Cells::Decimal128(..) => 16,
+            Cells::Decimal256(..) => 32,
+            // Eight bytes of a number may print as hundreds of digits.
+            Cells::Printed(_) => return None,
+        };
+        Some(value + 1)
     }
 
     /// The column so far; the builder is empty afterwards.
@@ -235,37 +182,20 @@ impl ColumnBuilder {
             Cells::Date(v) => primitive::<Date32Type>(v, nulls),
             Cells::Duration(v) => primitive::<DurationMicrosecondType>(v, nulls),
             Cells::Timestamp(v, zone) => {
-                Arc::new(array::<TimestampMicrosecondType>(v, nulls).with_timezone_opt(zone.clone()))
+                Arc::new(take::<TimestampMicrosecondType>(v, nulls).with_timezone_opt(zone.clone()))
             }
             Cells::Decimal128(v, p, s) => {
-                let values = array::<Decimal128Type>(v, nulls).with_precision_and_scale(*p, *s);
+                let values = take::<Decimal128Type>(v, nulls).with_precision_and_scale(*p, *s);
                 Arc::new(values.map_err(|_| Misfit::Malformed)?)
             }
             Cells::Decimal256(v, p, s) => {
-                let values = array::<Decimal256Type>(v, nulls).with_precision_and_scale(*p, *s);
+                let values = take::<Decimal256Type>(v, nulls).with_precision_and_scale(*p, *s);
                 Arc::new(values.map_err(|_| Misfit::Malformed)?)
             }
-            Cells::Binary(v) => {
-                let (offsets, data) = v.take();
-                Arc::new(BinaryArray::new(offsets, data, nulls))
-            }
-            Cells::Text(v) | Cells::Printed(v) => {
-                let (offsets, data) = v.take();
-                // Checks the UTF-8 of the whole column at once.
-                let text = StringArray::try_new(offsets, data, nulls);
-                Arc::new(text.map_err(|_| Misfit::NotUtf8)?)
-            }
+            Cells::Binary(v) => v.take_binary(nulls),
+            Cells::Text(v) | Cells::Printed(v) => v.take_text(nulls)?,
         })
     }
-}
-
-fn array<T: ArrowPrimitiveType>(values: &mut Vec<T::Native>, nulls: Option<NullBuffer>) -> PrimitiveArray<T> {
-    let next = Vec::with_capacity(values.len());
-    PrimitiveArray::new(mem::replace(values, next).into(), nulls)
-}
-
-fn primitive<T: ArrowPrimitiveType>(values: &mut Vec<T::Native>, nulls: Option<NullBuffer>) -> Arc<dyn Array> {
-    Arc::new(array::<T>(values, nulls))
 }
 
 #[inline]

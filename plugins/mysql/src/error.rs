@@ -1,6 +1,5 @@
 //! Turns what the server and the socket report into errors that say what to do next, sorted by error number first.
 
-use std::io;
 use std::time::Duration;
 
 use mysql_common::constants::CapabilityFlags;
@@ -75,28 +74,6 @@ fn hint(number: u16) -> Option<&'static str> {
     })
 }
 
-/// The error for a failed read, write or connect, naming the server.
-pub(crate) fn io_error(e: &io::Error, server: &str, doing: &str) -> Error {
-    let text = match e.kind() {
-        io::ErrorKind::UnexpectedEof => format!("server \"{server}\" closed the connection unexpectedly"),
-        _ => format!("could not {doing} server \"{server}\": {}", plain(e)),
-    };
-    let error = Error::network(text);
-    match e.kind() {
-        io::ErrorKind::ConnectionRefused => error.hint("check host and port, and that the server listens there"),
-        io::ErrorKind::NotFound => error.hint("check the path of the socket"),
-        _ => error,
-    }
-}
-
-/// The system's text without Rust's "(os error 111)".
-fn plain(e: &io::Error) -> String {
-    let text = e.to_string();
-    let text = text.split(" (os error").next().unwrap_or(&text);
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
-}
-
 /// The server, or what sits between, does not speak the protocol as documented.
 pub(crate) fn protocol(what: impl std::fmt::Display) -> Error {
     Error::internal(format!("unexpected answer of the server: {what}"))
@@ -137,13 +114,5 @@ mod tests {
         let full = server_error(b"\xff\x10\x04Too many connections");
         assert_eq!((full.category(), full.message()), (Category::Capacity, "Too many connections"));
         assert_eq!(server_error(b"\xff").category(), Category::Internal);
-    }
-
-    #[test]
-    fn socket_errors_name_the_server_and_not_the_errno() {
-        let refused = io::Error::from_raw_os_error(111);
-        let error = io_error(&refused, "db:3306", "connect to");
-        assert_eq!(error.to_string(), "could not connect to server \"db:3306\": connection refused");
-        assert_eq!(error.category(), Category::Network);
     }
 }

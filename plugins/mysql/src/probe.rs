@@ -2,7 +2,6 @@
 
 use rivet_plugin_api::{Probe, Result};
 
-use crate::options::{Host, TlsMode};
 use crate::wire::Connection;
 
 /// Rights that a reader does not need, as `SHOW GRANTS` words them.
@@ -16,13 +15,7 @@ pub(crate) fn probe(connection: &mut Connection) -> Result<Probe> {
     if may_write(connection)? {
         warnings.push("the user may write: use one that may only read".to_owned());
     }
-    if let Host::Tcp(_) = connection.target().host
-        && !connection.is_private()
-    {
-        warnings.push("the connection is not encrypted: set the TLS mode to \"verify-full\"".to_owned());
-    } else if connection.is_encrypted() && connection.target().tls.mode != TlsMode::VerifyFull {
-        warnings.push("the server's identity is not verified: set the TLS mode to \"verify-full\"".to_owned());
-    }
+    warnings.extend(connection.warning().map(str::to_owned));
     Ok(Probe {
         server: connection.server().product().to_owned(),
         version: connection.server().version.clone(),

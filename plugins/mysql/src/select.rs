@@ -1,12 +1,14 @@
 //! The statement that is sent for a read: the user's query itself where it can be, wrapped where columns have to be
-//! picked or ordered.
+//! picked, filtered or ordered.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_schema::{Schema, SchemaRef};
-use rivet_plugin_api::{Error, ReadRequest, Result};
+use rivet_plugin_api::{Error, Filter, ReadRequest, Result};
 
+use crate::filter;
+use crate::key::ordered;
 use crate::sql::identifier;
 use crate::types::{Mapped, Planned};
 use crate::wire::Server;
@@ -53,13 +55,18 @@ impl Select {
             fields.push(Field { mapped, native_type });
         }
         let schema = Arc::new(Schema::new(arrow));
-        if request.columns.is_none() && order.is_empty() {
+        if request.columns.is_none() && order.is_empty() && request.filter == Filter::All {
             return Ok(Self { sql: None, schema, fields });
         }
         let relation = Relation::new(query, all, server);
-        let list = |places: &[usize]| places.iter().map(|i| relation.column(*i)).collect::<Vec<_>>().join(", ");
-        let order = if order.is_empty() { String::new() } else { format!(" ORDER BY {}", list(&order)) };
-        let sql = format!("{}SELECT {} FROM {}{order}", relation.with, list(&picked), relation.from);
+        let picked: Vec<String> = picked.iter().map(|index| relation.column(*index)).collect();
+        let rows = filter::rows(&relation, all, &request.filter)?;
+        let mut sql = format!("{}SELECT {} FROM {rows}", relation.with, picked.join(", "));
+        if !order.is_empty() {
+            let keys: Vec<String> =
+                order.into_iter().map(|index| ordered(&relation.column(index), &all[index].native)).collect();
+            sql = format!("{sql} ORDER BY {}", keys.join(", "));
+        }
         Ok(Self { sql: Some(sql), schema, fields })
     }
 }

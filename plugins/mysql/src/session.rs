@@ -10,6 +10,8 @@ use crate::wire::Connection;
 
 /// Seconds for which the host may pause in the middle of a read before the server gives the connection up.
 const PAUSE_S: u32 = 86_400;
+/// How long a GROUP_CONCAT may at least get; the server's own 1 KiB cuts short what most people mean to read whole.
+const CONCAT_BYTES: u64 = 16 << 20;
 /// Modes that turn dates into NULL where a query computes with them, pad text, or stand for others that do.
 const ALTERING_MODES: [&str; 5] =
     ["NO_ZERO_DATE", "NO_ZERO_IN_DATE", "PAD_CHAR_TO_FULL_LENGTH", "TRADITIONAL", "TIME_TRUNCATE_FRACTIONAL"];
@@ -17,9 +19,14 @@ const ALTERING_MODES: [&str; 5] =
 /// Connects and sets the session up.
 pub(crate) fn open(target: &Arc<Target>, cancel: &Cancel) -> Result<Connection> {
     let mut connection = Connection::open(target, cancel)?;
-    let mut row = connection.query("SELECT CONNECTION_ID(), @@sql_mode")?.pop().unwrap_or_default().into_iter();
+    let mut row = connection
+        .query("SELECT CONNECTION_ID(), @@sql_mode, @@group_concat_max_len")?
+        .pop()
+        .unwrap_or_default()
+        .into_iter();
     let id = row.next().flatten().and_then(|id| id.parse().ok());
     let given = row.next().flatten().unwrap_or_default();
+    let concat_bytes = row.next().flatten().and_then(|bytes| bytes.parse().ok()).unwrap_or(0).max(CONCAT_BYTES);
     let modes: Vec<&str> = given.split(',').filter(|mode| !ALTERING_MODES.contains(mode)).collect();
     let quotes =
         Quotes { plain_backslash: modes.contains(&"NO_BACKSLASH_ESCAPES"), ansi: modes.contains(&"ANSI_QUOTES") };
@@ -27,15 +34,17 @@ pub(crate) fn open(target: &Arc<Target>, cancel: &Cancel) -> Result<Connection> 
     // The limit of rows would cut results short without a word.
     connection.query(&format!(
         "SET NAMES utf8mb4, time_zone = '+00:00', sql_mode = '{}', sql_select_limit = 18446744073709551615, \
-         sql_auto_is_null = 0, net_write_timeout = {PAUSE_S}, \
-         group_concat_max_len = GREATEST(@@group_concat_max_len, 16777216)",
+         sql_auto_is_null = 0, net_write_timeout = {PAUSE_S}, group_concat_max_len = {concat_bytes}",
         modes.join(",")
     ))?;
     connection.query("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")?;
     Ok(connection)
 }
 
-/// Who watches over the limit of a statement.
+/// Who watches over the limit of a statement. A server's own limit counts all of the time until the last row is taken,
+/// so a host that throttles or a slow destination would use it up: where rows are streamed, we count the time that we
+/// wait for the server instead. Every other statement answers at once and in one go, so there the server watches, which
+/// ends it also when we are gone. MySQL before 5.7 has no limit of its own; we count there as well.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Watch {
     /// The server, whose clock also runs while it waits for us: for answers of one row.

@@ -3,11 +3,11 @@
 use std::sync::{Arc, PoisonError};
 
 use rivet_plugin_api::{
-    BatchReader, CancelGuard, Column, Context, DescribeRequest, Description, Error, Filter, Mapping, Probe,
-    ReadRequest, Result, Source, SourceCapabilities, Timeouts,
+    BatchReader, Bounds, BoundsRequest, CancelGuard, Column, Context, DescribeRequest, Description, Error, Explanation,
+    Mapping, Probe, ReadRequest, Result, Source, SourceCapabilities, Timeouts,
 };
 
-use crate::batch::BatchBuilder;
+use crate::batch::{self, BatchBuilder};
 use crate::options::{Options, Target};
 use crate::reader::{Reader, Slot, release};
 use crate::select::{Relation, Select};
@@ -15,6 +15,7 @@ use crate::session::{self, Watch};
 use crate::sql::statement;
 use crate::types::{Planned, plan};
 use crate::wire::{Connection, Prepared, RowStream};
+use crate::{bounds, explain, filter};
 
 /// A MySQL or MariaDB server as a source of rows.
 pub struct Mysql {
@@ -26,20 +27,20 @@ impl Source for Mysql {
     type Options = Options;
 
     const CAPABILITIES: SourceCapabilities = SourceCapabilities {
-        explain: false,
-        bounds: false,
+        explain: true,
+        bounds: true,
         count: true,
         snapshot: false,
         split: false,
-        window: false,
-        range: false,
-        dense: false,
-        since: false,
+        window: true,
+        range: true,
+        dense: true,
+        since: true,
         concurrent_readers: true,
     };
 
     fn open(options: Self::Options, context: &Context) -> Result<Self> {
-        let target = Arc::new(Target::new(&options)?);
+        let target = Arc::new(options.target()?);
         let connection = session::open(&target, context.cancel())?;
         let slot = Slot::default();
         *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
@@ -52,15 +53,13 @@ impl Source for Mysql {
 
     fn describe(&mut self, request: &DescribeRequest, context: &Context) -> Result<Description> {
         let columns = self.in_transaction(&Timeouts::default(), context, |connection| {
-            let (columns, prepared) = columns(connection, &request.query, &request.mapping)?;
-            connection.close_statement(&prepared)?;
-            Ok(columns)
+            described_columns(connection, &request.query, &request.mapping)
         })?;
         Ok(Description { columns: columns.into_iter().map(described).collect() })
     }
 
     fn read(&mut self, request: &ReadRequest, context: &Context) -> Result<Box<dyn BatchReader>> {
-        only_unfiltered(request)?;
+        no_snapshot(request.snapshot.as_deref())?;
         let (mut connection, interrupt) = self.take(context)?;
         match start(&mut connection, request) {
             Ok((stream, batch)) => {
@@ -76,16 +75,35 @@ impl Source for Mysql {
     }
 
     fn count(&mut self, request: &ReadRequest, context: &Context) -> Result<u64> {
-        only_unfiltered(request)?;
+        no_snapshot(request.snapshot.as_deref())?;
         let rows = self.in_transaction(&request.timeouts, context, |connection| {
-            let (columns, prepared) = columns(connection, &request.query, &request.mapping)?;
-            connection.close_statement(&prepared)?;
-            let query = statement(&request.query, connection.quotes())?;
-            let relation = Relation::new(query, &columns, connection.server());
-            connection.query(&format!("{}SELECT COUNT(*) FROM {}", relation.with, relation.from))
+            let columns = described_columns(connection, &request.query, &request.mapping)?;
+            let relation =
+                Relation::new(statement(&request.query, connection.quotes())?, &columns, connection.server());
+            let rows = filter::rows(&relation, &columns, &request.filter)?;
+            connection.query(&format!("{}SELECT COUNT(*) FROM {rows}", relation.with))
         })?;
         let count = rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok());
         count.ok_or_else(|| Error::internal("the server counted no rows and not even none"))
+    }
+
+    fn bounds(&mut self, request: &BoundsRequest, context: &Context) -> Result<Bounds> {
+        no_snapshot(request.snapshot.as_deref())?;
+        self.in_transaction(&Timeouts::default(), context, |connection| {
+            let columns = described_columns(connection, &request.query, &Mapping::default())?;
+            let query = statement(&request.query, connection.quotes())?;
+            bounds::bounds(connection, query, &columns, request)
+        })
+    }
+
+    fn explain(&mut self, request: &ReadRequest, context: &Context) -> Result<Explanation> {
+        no_snapshot(request.snapshot.as_deref())?;
+        self.in_transaction(&request.timeouts, context, |connection| {
+            let columns = described_columns(connection, &request.query, &request.mapping)?;
+            let query = statement(&request.query, connection.quotes())?;
+            let select = Select::new(query, &columns, request, connection.server())?;
+            explain::explain(connection, select.sql.as_deref().unwrap_or(query))
+        })
     }
 }
 
@@ -128,7 +146,7 @@ fn start(connection: &mut Connection, request: &ReadRequest) -> Result<(RowStrea
         prepared = connection.prepare(sql)?;
     }
     let stream = connection.execute(prepared)?;
-    let batch = BatchBuilder::new(select.schema, &select.fields, stream.columns(), request.batch);
+    let batch = batch::builder(select.schema, &select.fields, stream.columns(), request.batch);
     Ok((stream, batch))
 }
 
@@ -149,6 +167,13 @@ fn columns(connection: &mut Connection, query: &str, mapping: &Mapping) -> Resul
     }
 }
 
+/// As [`columns`], for a query that will not run as it is.
+fn described_columns(connection: &mut Connection, query: &str, mapping: &Mapping) -> Result<Vec<Planned>> {
+    let (columns, prepared) = columns(connection, query, mapping)?;
+    connection.close_statement(&prepared)?;
+    Ok(columns)
+}
+
 fn described(column: Planned) -> Column {
     let (arrow_type, rule) = match column.mapped {
         Ok(mapped) => (mapped.decoder.data_type().to_string(), mapped.rule),
@@ -157,12 +182,9 @@ fn described(column: Planned) -> Column {
     Column { name: column.name, native_type: column.native.full_name(), arrow_type, nullable: true, rule }
 }
 
-fn only_unfiltered(request: &ReadRequest) -> Result<()> {
-    if request.snapshot.is_some() {
-        return Err(Error::unsupported("this source has no snapshots that connections could share"));
-    }
-    match request.filter {
-        Filter::All => Ok(()),
-        _ => Err(Error::unsupported("this source does not filter rows yet").hint("put the condition into the query")),
+fn no_snapshot(token: Option<&str>) -> Result<()> {
+    match token {
+        None => Ok(()),
+        Some(_) => Err(Error::unsupported("this source has no snapshots that connections could share")),
     }
 }

@@ -1,16 +1,16 @@
 //! A small blocking client of the MySQL protocol. It exists because a driver costs as much client CPU as decoding
 //! itself: rows are handed out as slices of the receive buffer, and nothing is allocated per row.
 
-use std::io::{self, Write};
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mysql_common::constants::Command;
 use rivet_plugin_api::{Cancel, Category, Error, Result};
+use rivet_plugin_base::net::{Transport, io_error, is_poll};
 
 use self::inbox::{Inbox, Message};
-use self::transport::Transport;
-use crate::error::{INTERRUPTED, io_error, protocol, server_error};
+use crate::error::{INTERRUPTED, protocol, server_error};
 use crate::options::Target;
 use crate::sql::Quotes;
 
@@ -20,8 +20,6 @@ mod inbox;
 mod rows;
 mod server;
 mod statement;
-mod tls;
-mod transport;
 
 pub(crate) use rows::{RowStream, Step};
 pub(crate) use server::Server;
@@ -79,13 +77,9 @@ impl Connection {
         self.transport.is_encrypted()
     }
 
-    /// See [`Transport::is_private`].
-    pub(crate) fn is_private(&self) -> bool {
-        self.transport.is_private()
-    }
-
-    pub(crate) fn target(&self) -> &Target {
-        &self.target
+    /// See [`Transport::warning`].
+    pub(crate) fn warning(&self) -> Option<&'static str> {
+        self.transport.warning(&self.target)
     }
 
     pub(crate) fn server(&self) -> &Server {
@@ -130,7 +124,7 @@ impl Connection {
                 break;
             }
         }
-        write_all(&mut self.transport, &out).map_err(|e| {
+        self.transport.send(&out).map_err(|e| {
             let error = io_error(&e, &self.target.name(), "write to");
             self.give_up(error)
         })
@@ -250,7 +244,7 @@ impl Drop for Connection {
     fn drop(&mut self) {
         if self.is_idle() {
             // The server notices the closed socket as well.
-            let _ = write_all(&mut self.transport, &[1, 0, 0, 0, Command::COM_QUIT as u8]);
+            let _ = self.transport.send(&[1, 0, 0, 0, Command::COM_QUIT as u8]);
         }
         self.transport.shutdown();
     }
@@ -259,14 +253,4 @@ impl Drop for Connection {
 fn too_slow() -> Error {
     Error::timeout("the statement took longer than its limit")
         .hint("raise \"statement_timeout_s\", or read in smaller chunks")
-}
-
-fn write_all(transport: &mut Transport, bytes: &[u8]) -> io::Result<()> {
-    transport.write_all(bytes)?;
-    transport.flush()
-}
-
-/// Whether a read only reached the polling interval. Windows reports it as a time-out.
-fn is_poll(e: &io::Error) -> bool {
-    e.kind() == io::ErrorKind::WouldBlock || (cfg!(windows) && e.kind() == io::ErrorKind::TimedOut)
 }

@@ -1,73 +1,37 @@
-//! Cuts a stream of rows into record batches by rows and by bytes.
+//! How a row looks on PostgreSQL's wire, and how batches of such rows begin.
 
-use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_array::ArrayRef;
 use arrow_schema::SchemaRef;
-use rivet_plugin_api::{BatchSize, Error, Result};
+use rivet_plugin_api::BatchSize;
+use rivet_plugin_base::batch::{Column, Misfit, Refused};
 
-use crate::decode::{ColumnBuilder, Misfit};
+use crate::decode::ColumnBuilder;
 use crate::error::protocol;
 use crate::types::Decoder;
 
-/// Builders are made for at most this many rows at first; a batch that gets larger grows them.
-const FIRST_ROWS: usize = 16_384;
-/// Offsets into text are 32 bits wide. A single row adds less than 1 GiB.
-const MAX_BYTES: usize = 1 << 29;
-/// How many wire bytes pass at least between two looks at the batch's exact size.
-const LOOK_BYTES: usize = 4096;
-
 /// Builds one batch after the other.
-#[derive(Debug)]
-pub(crate) struct BatchBuilder {
+pub(crate) type BatchBuilder = rivet_plugin_base::batch::BatchBuilder<ColumnBuilder>;
+
+/// Builds batches of `schema`, whose fields `decoders` fill.
+pub(crate) fn builder(
     schema: SchemaRef,
     native_types: Vec<String>,
-    columns: Vec<ColumnBuilder>,
+    decoders: &[Decoder],
     limit: BatchSize,
-    rows: usize,
-    /// Wire bytes still to come before the exact size is worth computing again.
-    unlooked: usize,
-    full: bool,
+) -> BatchBuilder {
+    let columns = |rows| decoders.iter().map(|decoder| ColumnBuilder::new(decoder, rows)).collect();
+    BatchBuilder::new(schema, native_types, limit, columns)
 }
 
-impl BatchBuilder {
-    /// Builds batches of `schema`, whose fields `decoders` fill.
-    pub(crate) fn new(schema: SchemaRef, native_types: Vec<String>, decoders: &[Decoder], limit: BatchSize) -> Self {
-        let limit = BatchSize { rows: limit.rows.max(1), bytes: limit.bytes.clamp(1, MAX_BYTES) };
-        let rows = limit.rows.min(FIRST_ROWS);
-        let columns = decoders.iter().map(|decoder| ColumnBuilder::new(decoder, rows)).collect();
-        Self { schema, native_types, columns, limit, rows: 0, unlooked: LOOK_BYTES.min(limit.bytes), full: false }
-    }
-
-    pub(crate) fn schema(&self) -> SchemaRef {
-        SchemaRef::clone(&self.schema)
-    }
-
-    pub(crate) fn rows(&self) -> usize {
-        self.rows
-    }
-
-    pub(crate) fn limit(&self) -> BatchSize {
-        self.limit
-    }
-
-    /// Bytes of Arrow buffers so far.
-    pub(crate) fn size(&self) -> usize {
-        self.columns.iter().map(ColumnBuilder::size).sum()
-    }
-
-    /// Whether a limit is reached.
+impl Column for ColumnBuilder {
+    /// A 16-bit field count, then per field a 32-bit length (-1 for NULL) and the value.
     #[inline]
-    pub(crate) fn is_full(&self) -> bool {
-        self.full
-    }
-
-    /// Adds a row: a 16-bit field count, then per field a 32-bit length (-1 for NULL) and the value.
-    #[inline]
-    pub(crate) fn push_row(&mut self, row: &[u8]) -> Result<()> {
+    fn push_row(columns: &mut [Self], row: &[u8]) -> Result<(), Refused> {
         let Some((count, mut rest)) = row.split_first_chunk() else { return Err(cut_short()) };
-        if usize::from(u16::from_be_bytes(*count)) != self.columns.len() {
-            return Err(protocol("a row with another number of columns"));
+        if usize::from(u16::from_be_bytes(*count)) != columns.len() {
+            return Err(Refused::Row(protocol("a row with another number of columns")));
         }
-        for (index, column) in self.columns.iter_mut().enumerate() {
+        for (index, column) in columns.iter_mut().enumerate() {
             let Some((length, fields)) = rest.split_first_chunk() else { return Err(cut_short()) };
             let length = i32::from_be_bytes(*length);
             let pushed = if length == -1 {
@@ -82,52 +46,37 @@ impl BatchBuilder {
                 column.push(field)
             };
             if let Err(misfit) = pushed {
-                return Err(self.misfit(index, misfit));
+                return Err(Refused::Value { column: index, misfit });
             }
         }
-        if !rest.is_empty() {
-            return Err(protocol("a row that is longer than its columns"));
-        }
-        self.rows += 1;
-        self.unlooked = self.unlooked.saturating_sub(row.len());
-        if self.rows >= self.limit.rows {
-            self.full = true;
-        } else if self.unlooked == 0 {
-            self.look();
-        }
-        Ok(())
+        if rest.is_empty() { Ok(()) } else { Err(Refused::Row(protocol("a row that is longer than its columns"))) }
     }
 
-    /// Computes the exact size, and when to do so again. A wire byte becomes at most eight bytes of Arrow (a NULL in a
-    /// 256-bit decimal), so the limit is overrun by one row or by `LOOK_BYTES` of wire, whichever is more.
-    fn look(&mut self) {
-        let size = self.size();
-        self.full = size >= self.limit.bytes;
-        self.unlooked = (self.limit.bytes.saturating_sub(size) / 8).max(LOOK_BYTES.min(self.limit.bytes));
+    fn size(&self) -> usize {
+        self.size()
     }
 
-    #[cold]
-    fn misfit(&self, column: usize, misfit: Misfit) -> Error {
-        misfit.into_error(self.schema.field(column).name(), &self.native_types[column])
+    fn bound(&self) -> Option<usize> {
+        self.bound()
     }
 
-    /// The rows so far as a batch; the next one begins empty.
-    pub(crate) fn finish(&mut self) -> Result<RecordBatch> {
-        let mut arrays = Vec::with_capacity(self.columns.len());
-        for index in 0..self.columns.len() {
-            let array = self.columns[index].finish();
-            arrays.push(array.map_err(|misfit| self.misfit(index, misfit))?);
+    fn finish(&mut self) -> Result<ArrayRef, Misfit> {
+        self.finish()
+    }
+
+    fn hint(misfit: Misfit, column: &str) -> String {
+        match misfit {
+            Misfit::NotUtf8 => {
+                "the database stores text without checking it (SQL_ASCII): convert the column in the query".to_owned()
+            }
+            _ => format!(
+                "exclude such rows, or say what becomes of them: columns: {{ \"{column}\": text }}, or \"null\", or \"clamp\""
+            ),
         }
-        let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
-        let batch = RecordBatch::try_new_with_options(self.schema(), arrays, &options)?;
-        self.rows = 0;
-        self.full = false;
-        self.unlooked = LOOK_BYTES.min(self.limit.bytes);
-        Ok(batch)
     }
 }
 
 #[cold]
-fn cut_short() -> Error {
-    protocol("a row that is cut short")
+fn cut_short() -> Refused {
+    Refused::Row(protocol("a row that is cut short"))
 }

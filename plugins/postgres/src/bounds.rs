@@ -8,7 +8,7 @@ use arrow_array::{Array, RecordBatch};
 use arrow_schema::{Field, Schema};
 use rivet_plugin_api::{BatchSize, Bounds, BoundsRequest, Category, CursorValue, Error, Result};
 
-use crate::batch::BatchBuilder;
+use crate::batch;
 use crate::key::{Is, Key, Kind};
 use crate::select::relation;
 use crate::types::{Beyond, Decoder, Planned};
@@ -65,7 +65,7 @@ fn only_row(connection: &mut Connection, sql: &str, key: &Key<'_>, decoder: &Dec
     let schema = Schema::new(vec![Field::new(key.name(), decoder.data_type(), true); 2]);
     let native_types = vec![key.native_type().to_owned(); 2];
     let decoders = [decoder.clone(), decoder.clone()];
-    let mut builder = BatchBuilder::new(Arc::new(schema), native_types, &decoders, BatchSize::default());
+    let mut builder = batch::builder(Arc::new(schema), native_types, &decoders, BatchSize::default());
     let mut stream = connection.start_portal(sql)?;
     // More than the one row, so that the portal comes to its end.
     connection.fetch(&mut stream, 2)?;

@@ -1,15 +1,14 @@
 //! From the wire's binary fields into Arrow columns: one builder a column, chosen once, and no allocation per cell.
 
-use std::mem;
 use std::sync::Arc;
 
 use arrow_array::types::{
-    ArrowPrimitiveType, Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int16Type, Int32Type,
-    Int64Type, Time64MicrosecondType, TimestampMicrosecondType,
+    Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
+    Time64MicrosecondType, TimestampMicrosecondType,
 };
-use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray, PrimitiveArray, StringArray};
-use arrow_buffer::{BooleanBufferBuilder, NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer, i256};
-use rivet_plugin_api::{Error, Result};
+use arrow_array::{ArrayRef, BooleanArray};
+use arrow_buffer::{BooleanBufferBuilder, NullBufferBuilder, i256};
+use rivet_plugin_base::batch::{Bytes, primitive, take};
 
 use self::list::List;
 use self::numeric::{push_numeric, unscaled};
@@ -20,78 +19,7 @@ mod list;
 mod numeric;
 mod time;
 
-/// Why a value cannot be stored. Made into an error, with the column's name, once it has happened.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Misfit {
-    /// The bytes are not what the protocol documents for the type.
-    Malformed,
-    /// A class of values that the Arrow type does not have.
-    Value(&'static str),
-    /// A date or timestamp that Arrow does not have, for which there is a choice.
-    Beyond(&'static str),
-    /// Bytes in a text column that are no text.
-    NotUtf8,
-    /// More text than 32-bit offsets can address.
-    BatchTooLarge,
-}
-
-impl Misfit {
-    /// The error for a value of `column`.
-    #[cold]
-    pub(crate) fn into_error(self, column: &str, native_type: &str) -> Error {
-        let holds = |what| Error::data(format!("column \"{column}\" of type \"{native_type}\" holds {what}"));
-        match self {
-            Self::Malformed => {
-                Error::internal(format!("column \"{column}\": the server sent a malformed \"{native_type}\""))
-            }
-            Self::Value(class) => holds(class)
-                .hint(format!("exclude such rows, or export the column as text: columns: {{ \"{column}\": text }}")),
-            Self::Beyond(class) => holds(class).hint(format!(
-                "exclude such rows, or say what becomes of them: columns: {{ \"{column}\": text }}, or \"null\", or \"clamp\""
-            )),
-            Self::NotUtf8 => holds("bytes that are not UTF-8 text")
-                .hint("the database stores text without checking it (SQL_ASCII): convert the column in the query"),
-            Self::BatchTooLarge => {
-                holds("more than 2 GiB in one batch").hint("lower \"batch_size\" or \"batch_size_memory_mb\"")
-            }
-        }
-    }
-}
-
-/// Values of varying length, one after the other.
-#[derive(Debug)]
-struct Bytes {
-    data: Vec<u8>,
-    offsets: Vec<i32>,
-}
-
-impl Bytes {
-    fn new(rows: usize, bytes: usize) -> Self {
-        let mut offsets = Vec::with_capacity(rows + 1);
-        offsets.push(0);
-        Self { data: Vec::with_capacity(bytes), offsets }
-    }
-
-    #[inline]
-    fn push(&mut self, value: &[u8]) -> Result<(), Misfit> {
-        self.data.extend_from_slice(value);
-        self.end_cell()
-    }
-
-    #[inline]
-    fn end_cell(&mut self) -> Result<(), Misfit> {
-        let end = i32::try_from(self.data.len()).map_err(|_| Misfit::BatchTooLarge)?;
-        self.offsets.push(end);
-        Ok(())
-    }
-
-    fn take(&mut self) -> (OffsetBuffer<i32>, arrow_buffer::Buffer) {
-        // The next batch will need about as much.
-        let next = Self::new(self.offsets.len(), self.data.len());
-        let full = mem::replace(self, next);
-        (OffsetBuffer::new(ScalarBuffer::from(full.offsets)), full.data.into())
-    }
-}
+pub(crate) use rivet_plugin_base::batch::Misfit;
 
 /// The cells of one column, by how they are decoded.
 #[derive(Debug)]
@@ -237,12 +165,29 @@ impl ColumnBuilder {
             Cells::Int64(_) | Cells::Oid(_) | Cells::Timestamp(..) | Cells::Time(_) | Cells::Float64(_) => rows * 8,
             Cells::Decimal128(..) => rows * 16,
             Cells::Decimal256(..) => rows * 32,
-            Cells::Text(v) | Cells::Binary(v) | Cells::Jsonb(v) | Cells::Uuid(v) | Cells::Numeric(v) => {
-                v.data.len() + rows * 4
-            }
+            Cells::Text(v) | Cells::Binary(v) | Cells::Jsonb(v) | Cells::Uuid(v) | Cells::Numeric(v) => v.size(),
             Cells::List(v) => v.size(),
         };
         values + rows / 8
+    }
+
+    /// See [`Column::bound`](rivet_plugin_base::batch::Column::bound).
+    pub(crate) fn bound(&self) -> Option<usize> {
+        let value = match &self.cells {
+            Cells::Bool(_) => 1,
+            Cells::Int16(_) => 2,
+            Cells::Int32(_) | Cells::Date(..) | Cells::Float32(_) => 4,
+            // Of text it is the offset.
+            Cells::Text(_) | Cells::Binary(_) | Cells::Jsonb(_) | Cells::Uuid(_) => size_of::<i32>(),
+            Cells::Int64(_) | Cells::Oid(_) | Cells::Timestamp(..) | Cells::Time(_) | Cells::Float64(_) => 8,
+            Cells::Decimal128(..) => 16,
+            Cells::Decimal256(..) => 32,
+            // Ten bytes can say 1e131071.
+            Cells::Numeric(_) => return None,
+            // A NULL item is four bytes on the wire, so wide ones are as good as without a bound.
+            Cells::List(v) => v.item_bound().filter(|bound| *bound <= 16).map(|_| 4)?,
+        };
+        Some(value + 1)
     }
 
     /// The column so far; the builder is empty afterwards.
@@ -258,38 +203,21 @@ impl ColumnBuilder {
             Cells::Date(v, _) => primitive::<Date32Type>(v, nulls),
             Cells::Time(v) => primitive::<Time64MicrosecondType>(v, nulls),
             Cells::Timestamp(v, _, zone) => {
-                Arc::new(array::<TimestampMicrosecondType>(v, nulls).with_timezone_opt(zone.clone()))
+                Arc::new(take::<TimestampMicrosecondType>(v, nulls).with_timezone_opt(zone.clone()))
             }
             Cells::Decimal128(v, p, s) => {
-                let values = array::<Decimal128Type>(v, nulls).with_precision_and_scale(*p, *s);
+                let values = take::<Decimal128Type>(v, nulls).with_precision_and_scale(*p, *s);
                 Arc::new(values.map_err(|_| Misfit::Malformed)?)
             }
             Cells::Decimal256(v, p, s) => {
-                let values = array::<Decimal256Type>(v, nulls).with_precision_and_scale(*p, *s);
+                let values = take::<Decimal256Type>(v, nulls).with_precision_and_scale(*p, *s);
                 Arc::new(values.map_err(|_| Misfit::Malformed)?)
             }
-            Cells::Binary(v) => {
-                let (offsets, data) = v.take();
-                Arc::new(BinaryArray::new(offsets, data, nulls))
-            }
-            Cells::Text(v) | Cells::Jsonb(v) | Cells::Uuid(v) | Cells::Numeric(v) => {
-                let (offsets, data) = v.take();
-                // Checks the UTF-8 of the whole column at once.
-                let text = StringArray::try_new(offsets, data, nulls);
-                Arc::new(text.map_err(|_| Misfit::NotUtf8)?)
-            }
+            Cells::Binary(v) => v.take_binary(nulls),
+            Cells::Text(v) | Cells::Jsonb(v) | Cells::Uuid(v) | Cells::Numeric(v) => v.take_text(nulls)?,
             Cells::List(v) => v.finish(nulls)?,
         })
     }
-}
-
-fn array<T: ArrowPrimitiveType>(values: &mut Vec<T::Native>, nulls: Option<NullBuffer>) -> PrimitiveArray<T> {
-    let next = Vec::with_capacity(values.len());
-    PrimitiveArray::new(mem::replace(values, next).into(), nulls)
-}
-
-fn primitive<T: ArrowPrimitiveType>(values: &mut Vec<T::Native>, nulls: Option<NullBuffer>) -> Arc<dyn Array> {
-    Arc::new(array::<T>(values, nulls))
 }
 
 #[inline]

@@ -10,6 +10,10 @@ use rivet_plugin_api::{Category, Error};
 /// The server's "query cancelled", which a time limit and our own cancel request both raise.
 pub(crate) const QUERY_CANCELED: &str = "57014";
 
+/// Text that has no place in the client's encoding, or is none in the server's.
+const UNTRANSLATABLE: &str = "22P05";
+const NOT_IN_ENCODING: &str = "22021";
+
 /// The parts of a server message that a user can act on.
 #[derive(Debug, Default)]
 pub(crate) struct ServerMessage {
@@ -48,6 +52,12 @@ pub(crate) fn server_error(body: &ErrorResponseBody) -> Error {
 }
 
 fn from_message(m: ServerMessage) -> Error {
+    // pgbouncer has one code for all that it says itself, most of which passes.
+    if m.code == "08P01" && m.message.starts_with("unsupported startup parameter") {
+        return Error::config(m.message)
+            .code(m.code)
+            .hint("a pooler refuses it: leave \"options\" out of the URL, or name it in pgbouncer's ignore_startup_parameters");
+    }
     let (category, pause_s) = classify(&m.code);
     let mut text = m.message;
     if let Some(detail) = m.detail {
@@ -73,6 +83,7 @@ fn classify(code: &str) -> (Category, u64) {
         "57P05" => (Category::Network, 0),
         "42501" => (Category::Auth, 0),
         "3D000" => (Category::NotFound, 0),
+        UNTRANSLATABLE | NOT_IN_ENCODING => (Category::Data, 0),
         _ => match code.get(..2) {
             Some("08") => (Category::Network, 0),
             Some("53") => (Category::Capacity, 5),
@@ -90,34 +101,16 @@ fn own_hint(code: &str) -> Option<&'static str> {
         "3D000" => "check the database name",
         "53300" => "lower the number of parallel readers, or raise max_connections or the role's connection limit",
         QUERY_CANCELED => "raise \"statement_timeout_s\", or read in smaller chunks",
+        UNTRANSLATABLE | NOT_IN_ENCODING => {
+            "the database stores text that is no UTF-8 (SQL_ASCII), or names bytes of another encoding: convert the \
+             column in the query, as by convert_from(column::bytea, 'LATIN1')"
+        }
         "55P03" => "raise \"lock_timeout_s\", or run when nobody holds the lock",
         "25006" => "sessions are read-only: the query must not write or lock rows",
         "40001" => "on a standby, long reads conflict with replay: raise max_standby_streaming_delay or read in chunks",
         "42P01" => "check the table's name and schema, and the role's search_path",
         _ => return None,
     })
-}
-
-/// The error for a failed read, write or connect, naming the server.
-pub(crate) fn io_error(e: &io::Error, server: &str, doing: &str) -> Error {
-    let text = match e.kind() {
-        io::ErrorKind::UnexpectedEof => format!("server \"{server}\" closed the connection unexpectedly"),
-        _ => format!("could not {doing} server \"{server}\": {}", plain(e)),
-    };
-    let error = Error::network(text);
-    match e.kind() {
-        io::ErrorKind::ConnectionRefused => error.hint("check host and port, and that the server listens there"),
-        io::ErrorKind::NotFound => error.hint("check the socket directory and the port"),
-        _ => error,
-    }
-}
-
-/// The system's text without Rust's "(os error 111)".
-fn plain(e: &io::Error) -> String {
-    let text = e.to_string();
-    let text = text.split(" (os error").next().unwrap_or(&text);
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
 /// The server, or what sits between, does not speak the protocol as documented.
@@ -144,6 +137,7 @@ mod tests {
             ("42501", Category::Auth, 0),
             ("42P01", Category::Permanent, 0),
             ("3D000", Category::NotFound, 0),
+            ("22021", Category::Data, 0),
             ("", Category::Permanent, 0),
         ] {
             assert_eq!(classify(code), (category, pause_s), "{code}");
@@ -161,13 +155,5 @@ mod tests {
         });
         assert_eq!(error.to_string(), "column \"x\" does not exist (There is one elsewhere) (42703)");
         assert_eq!(error.hint_text(), Some("Perhaps you meant \"y\"."));
-    }
-
-    #[test]
-    fn socket_errors_name_the_server_and_not_the_errno() {
-        let refused = io::Error::from_raw_os_error(111);
-        let error = io_error(&refused, "db:5432", "connect to");
-        assert_eq!(error.to_string(), "could not connect to server \"db:5432\": connection refused");
-        assert_eq!(error.category(), Category::Network);
     }
 }

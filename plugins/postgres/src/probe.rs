@@ -2,7 +2,6 @@
 
 use rivet_plugin_api::{Probe, Result};
 
-use crate::options::{Host, TlsMode};
 use crate::wire::Connection;
 
 /// Rights are asked for in one statement; the search for a writable table ends with the first.
@@ -29,13 +28,7 @@ pub(crate) fn probe(connection: &mut Connection) -> Result<Probe> {
     if standby {
         warnings.push("the server is a standby: it may cancel long reads that conflict with replay".to_owned());
     }
-    if let Host::Tcp(_) = connection.target().host
-        && !connection.is_private()
-    {
-        warnings.push("the connection is not encrypted: set the TLS mode to \"verify-full\"".to_owned());
-    } else if connection.is_encrypted() && connection.target().tls.mode != TlsMode::VerifyFull {
-        warnings.push("the server's identity is not verified: set the TLS mode to \"verify-full\"".to_owned());
-    }
+    warnings.extend(connection.warning().map(str::to_owned));
     Ok(Probe {
         server: "PostgreSQL".to_owned(),
         version: connection.parameter("server_version").unwrap_or("unknown").to_owned(),

@@ -8,11 +8,14 @@ use arrow_schema::SchemaRef;
 use rivet_plugin_api::{BatchReader, Cancel, CancelGuard, Result};
 
 use crate::batch::BatchBuilder;
+use crate::ranges::Ranges;
 use crate::session;
 use crate::wire::{Connection, RowStream, Step};
 
 /// Rows of the first page, before anything is known of their size.
 const FIRST_PAGE: usize = 1000;
+/// How many batches' bytes of one statement may wait for its end.
+const WAITING: usize = 4;
 
 /// Where a source keeps its connection while nobody uses it; readers bring it back when they are done.
 pub(crate) type Slot = Arc<Mutex<Option<Connection>>>;
@@ -29,12 +32,32 @@ pub(crate) fn release(mut connection: Connection, slot: &Slot) {
     }
 }
 
+/// How the rows of a read arrive.
+pub(crate) struct Rows {
+    /// The statement under way.
+    stream: Option<RowStream>,
+    /// Those that follow it.
+    ranges: Option<Ranges>,
+}
+
+impl Rows {
+    /// By one statement, which has been started.
+    pub(crate) fn at_once(stream: RowStream) -> Self {
+        Self { stream: Some(stream), ranges: None }
+    }
+
+    /// By one statement after the other.
+    pub(crate) fn in_ranges(ranges: Ranges) -> Self {
+        Self { stream: None, ranges: Some(ranges) }
+    }
+}
+
 /// See [`BatchReader`].
 pub(crate) struct Reader {
     /// Gone once the read is over, for better or worse.
     running: Option<Running>,
     batch: BatchBuilder,
-    /// Batches that a page filled before it was over.
+    /// Batches that a page or a range filled before it was over.
     ready: VecDeque<RecordBatch>,
     cancel: Cancel,
     slot: Slot,
@@ -42,59 +65,42 @@ pub(crate) struct Reader {
 
 struct Running {
     connection: Connection,
-    stream: RowStream,
+    rows: Rows,
     _interrupt: CancelGuard,
     /// Rows and Arrow bytes of all full batches, from which the size of the next page follows.
-    rows: usize,
+    seen: usize,
     bytes: usize,
+    /// Arrow bytes before the page or range under way.
+    before: usize,
 }
 
 impl Reader {
-    /// Reads what `stream` yields on `connection`.
+    /// Reads `rows` on `connection`.
     pub(crate) fn new(
         connection: Connection,
-        stream: RowStream,
+        rows: Rows,
         interrupt: CancelGuard,
         batch: BatchBuilder,
         cancel: Cancel,
         slot: Slot,
     ) -> Self {
-        let running = Running { connection, stream, _interrupt: interrupt, rows: 0, bytes: 0 };
+        let running = Running { connection, rows, _interrupt: interrupt, seen: 0, bytes: 0, before: 0 };
         Self { running: Some(running), batch, ready: VecDeque::new(), cancel, slot }
     }
 
-    /// Reads until a batch may be handed out: at once in a COPY, at the end of a page from a portal, because a page
-    /// that is half sent would keep the server's clock running while the host pauses.
+    /// Reads until a batch may be handed out.
     fn fill(&mut self) -> Result<Option<RecordBatch>> {
         let Some(running) = &mut self.running else { return Ok(None) };
-        running.open_page(&self.batch)?;
-        loop {
-            match running.connection.step(&mut running.stream)? {
-                Step::Row(row) => {
-                    self.batch.push_row(running.connection.row(&row))?;
-                    if self.batch.is_full() {
-                        let batch = running.cut(&mut self.batch)?;
-                        match running.stream {
-                            RowStream::Copy { .. } => return Ok(Some(batch)),
-                            RowStream::Portal { .. } => self.ready.push_back(batch),
-                        }
-                    }
-                }
-                Step::PageEnd => {
-                    if let Some(batch) = self.ready.pop_front() {
-                        return Ok(Some(batch));
-                    }
-                    self.cancel.check()?;
-                    running.open_page(&self.batch)?;
-                }
-                Step::End => break,
+        while running.open(&self.batch)? {
+            running.read(&mut self.batch, &mut self.ready)?;
+            if let Some(batch) = self.ready.pop_front() {
+                return Ok(Some(batch));
             }
+            self.cancel.check()?;
         }
-        if self.batch.rows() > 0 {
-            self.ready.push_back(self.batch.finish()?);
-        }
+        let rest = if self.batch.rows() > 0 { Some(self.batch.finish()?) } else { None };
         self.stop();
-        Ok(self.ready.pop_front())
+        Ok(rest)
     }
 
     /// Ends the read wherever it is.
@@ -108,22 +114,55 @@ impl Reader {
 }
 
 impl Running {
-    /// Asks for a page that should just fill the batch, if none is under way.
-    fn open_page(&mut self, batch: &BatchBuilder) -> Result<()> {
-        if !matches!(self.stream, RowStream::Portal { page_open: false, .. }) {
-            return Ok(());
+    /// Sees to it that a statement is under way; false when all rows were read.
+    fn open(&mut self, batch: &BatchBuilder) -> Result<bool> {
+        let bytes = self.bytes + batch.size();
+        match &mut self.rows.stream {
+            Some(stream @ RowStream::Portal { page_open: false, .. }) => {
+                // A page that should just fill the batch.
+                let left = batch.limit().bytes.saturating_sub(batch.size());
+                let fitting = bytes.checked_div(self.seen + batch.rows()).map_or(FIRST_PAGE, |row| left / row.max(1));
+                self.connection.fetch(stream, fitting.clamp(1, batch.limit().rows - batch.rows()))?;
+            }
+            Some(_) => return Ok(true),
+            None => {
+                let Some(range) = self.rows.ranges.as_mut().and_then(Ranges::next) else { return Ok(false) };
+                self.rows.stream = Some(self.connection.start_copy(&range)?);
+            }
         }
-        let (rows, bytes) = (self.rows + batch.rows(), self.bytes + batch.size());
-        let left = batch.limit().bytes.saturating_sub(batch.size());
-        let fitting = bytes.checked_div(rows).map_or(FIRST_PAGE, |row| left / row.max(1));
-        let page = fitting.clamp(1, batch.limit().rows - batch.rows());
-        self.connection.fetch(&mut self.stream, page)
+        self.before = bytes;
+        Ok(true)
     }
 
-    fn cut(&mut self, batch: &mut BatchBuilder) -> Result<RecordBatch> {
-        self.rows += batch.rows();
-        self.bytes += batch.size();
-        batch.finish()
+    /// Reads to the end of the page or range under way, as the server's clock goes on while the host has a batch. Only
+    /// a statement that lasts as long as the read is left in the middle, whenever a batch is full.
+    fn read(&mut self, batch: &mut BatchBuilder, ready: &mut VecDeque<RecordBatch>) -> Result<()> {
+        let Some(stream) = &mut self.rows.stream else { return Ok(()) };
+        let is_paced = self.rows.ranges.is_some() || matches!(stream, RowStream::Portal { .. });
+        // Some pages hold far larger values than others: a few batches are as much as may wait in memory.
+        let most = if is_paced { batch.limit().bytes.saturating_mul(WAITING) } else { 0 };
+        loop {
+            match self.connection.step(stream)? {
+                Step::Row(row) => {
+                    batch.push_row(self.connection.row(&row))?;
+                    if batch.is_full() {
+                        self.seen += batch.rows();
+                        self.bytes += batch.size();
+                        ready.push_back(batch.finish()?);
+                        if self.bytes - self.before >= most {
+                            return Ok(());
+                        }
+                    }
+                }
+                Step::PageEnd => return Ok(()),
+                Step::End => break,
+            }
+        }
+        self.rows.stream = None;
+        if let Some(ranges) = &mut self.rows.ranges {
+            ranges.measure(self.bytes + batch.size() - self.before);
+        }
+        Ok(())
     }
 }
 

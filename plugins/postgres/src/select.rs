@@ -14,18 +14,20 @@ use crate::types::{Decoder, Fetch, Planned};
 const NATIVE_TYPE: &str = "rivet.native_type";
 
 /// A statement and what its columns become.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Select {
     pub(crate) sql: String,
     pub(crate) schema: SchemaRef,
     pub(crate) decoders: Vec<Decoder>,
     /// For messages, in the order of the schema.
     pub(crate) native_types: Vec<String>,
+    /// The select list around the query's rows, and how many columns these have; `None` when the query is sent itself.
+    list: Option<(String, usize)>,
 }
 
 impl Select {
-    /// Selects what `request` asks of `query`, whose result columns are `all`.
-    pub(crate) fn new(query: &str, all: &[Planned], request: &ReadRequest) -> Result<Self> {
+    /// Selects what `request` asks of the rows of `query` that `filter` wants; `all` are the query's columns.
+    pub(crate) fn new(query: &str, all: &[Planned], filter: &Filter, request: &ReadRequest) -> Result<Self> {
         let picked = match &request.columns {
             None => (0..all.len()).collect(),
             Some(names) => names.iter().map(|name| place(all, name)).collect::<Result<Vec<_>>>()?,
@@ -38,7 +40,7 @@ impl Select {
         let mut fields = Vec::with_capacity(picked.len());
         let mut decoders = Vec::with_capacity(picked.len());
         let mut native_types = Vec::with_capacity(picked.len());
-        let mut as_is = request.columns.is_none() && order.is_empty() && request.filter == Filter::All;
+        let mut as_is = request.columns.is_none() && order.is_empty() && *filter == Filter::All;
         for index in picked {
             let Planned { name, native, mapped } = &all[index];
             let mapped = mapped.clone()?;
@@ -54,17 +56,27 @@ impl Select {
             decoders.push(mapped.decoder);
             native_types.push(native.full_name.clone());
         }
-        let sql = if as_is {
-            query.to_owned()
-        } else {
-            let mut sql = format!("SELECT {} FROM {}", items.join(", "), filter::rows(query, all, &request.filter)?);
-            if !order.is_empty() {
-                let keys: Vec<String> = order.into_iter().map(column).collect();
-                sql = format!("{sql} ORDER BY {}", keys.join(", "));
+        let list = (!as_is).then(|| (items.join(", "), all.len()));
+        let sql = match &list {
+            None => query.to_owned(),
+            Some((list, _)) => {
+                let mut sql = format!("SELECT {list} FROM {}", filter::rows(query, all, filter)?);
+                if !order.is_empty() {
+                    let keys: Vec<String> = order.into_iter().map(column).collect();
+                    sql = format!("{sql} ORDER BY {}", keys.join(", "));
+                }
+                sql
             }
-            sql
         };
-        Ok(Self { sql, schema: Arc::new(Schema::new(fields)), decoders, native_types })
+        Ok(Self { sql, schema: Arc::new(Schema::new(fields)), decoders, native_types, list })
+    }
+
+    /// The same columns of all rows of another query, in no order.
+    pub(crate) fn of(&self, query: &str) -> String {
+        match &self.list {
+            None => query.to_owned(),
+            Some((list, columns)) => format!("SELECT {list} FROM {}", relation(query, *columns)),
+        }
     }
 }
 

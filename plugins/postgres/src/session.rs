@@ -20,18 +20,15 @@ pub(crate) fn begin(connection: &mut Connection, timeouts: &Timeouts, snapshot: 
         // It has to be the first statement of the transaction.
         add(format_args!("SET TRANSACTION SNAPSHOT {}", literal(token)));
     }
-    // A limit of the role stays in force when the request names none.
-    if let Some(limit) = timeouts.statement() {
-        add(format_args!("SET LOCAL statement_timeout = {}", milliseconds(limit)));
-    }
-    if let Some(limit) = timeouts.lock() {
-        add(format_args!("SET LOCAL lock_timeout = {}", milliseconds(limit)));
-    }
+    add(format_args!("{}", limits(timeouts)));
     // Statements quote values on this premise.
     add(format_args!("SET LOCAL standard_conforming_strings = on"));
     // A throttled host may pause between two pages for longer than the server lets others idle.
     add(format_args!("SET LOCAL idle_in_transaction_session_timeout = 0"));
-    // What the server prints must read the same everywhere.
+    // What the server prints must read the same everywhere. Not every pooler passes the start-up parameters on.
+    add(format_args!("SET LOCAL client_encoding = 'UTF8'"));
+    add(format_args!("SET LOCAL datestyle = 'ISO, MDY'"));
+    add(format_args!("SET LOCAL timezone = 'UTC'"));
     add(format_args!("SET LOCAL intervalstyle = 'iso_8601'"));
     add(format_args!("SET LOCAL bytea_output = 'hex'"));
     add(format_args!("SET LOCAL extra_float_digits = 3"));
@@ -46,6 +43,19 @@ pub(crate) fn begin(connection: &mut Connection, timeouts: &Timeouts, snapshot: 
         _ => e,
     })?;
     Ok(())
+}
+
+/// Sets other limits for the rest of the transaction.
+pub(crate) fn set_limits(connection: &mut Connection, timeouts: &Timeouts) -> Result<()> {
+    connection.query(&limits(timeouts)).map(drop)
+}
+
+/// A limit of the role stays in force when the request names none.
+fn limits(timeouts: &Timeouts) -> String {
+    let set = |name: &str, limit: Duration| format!("SET LOCAL {name} = {};", milliseconds(limit));
+    let statement = timeouts.statement().map(|limit| set("statement_timeout", limit));
+    let lock = timeouts.lock().map(|limit| set("lock_timeout", limit));
+    [statement, lock].into_iter().flatten().collect()
 }
 
 /// Ends the transaction. It was read-only, so there is nothing to keep; false means that the connection is of no use.
@@ -70,7 +80,8 @@ fn milliseconds(limit: Duration) -> i32 {
     i32::try_from(limit.as_millis()).unwrap_or(i32::MAX)
 }
 
-fn major_version(connection: &Connection) -> Option<u32> {
+/// The server's version, such as 15; `None` when it does not say.
+pub(crate) fn major_version(connection: &Connection) -> Option<u32> {
     let version = connection.parameter("server_version")?;
     version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }

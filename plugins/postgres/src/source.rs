@@ -4,13 +4,15 @@ use std::sync::{Arc, PoisonError};
 
 use rivet_plugin_api::{
     BatchReader, Bounds, BoundsRequest, CancelGuard, Column, Context, DescribeRequest, Description, Error, Explanation,
-    Mapping, Probe, ReadRequest, Result, Source, SourceCapabilities, Strategy, Timeouts,
+    Filter, Mapping, Probe, ReadRequest, Result, Source, SourceCapabilities, Split, SplitRequest, Strategy, Timeouts,
 };
 
-use crate::batch::BatchBuilder;
+use crate::batch::{self, BatchBuilder};
 use crate::options::{Options, Target};
-use crate::reader::{Reader, Slot, release};
+use crate::ranges::Ranges;
+use crate::reader::{Reader, Rows, Slot, release};
 use crate::select::Select;
+use crate::split::{self, Pages, Piece};
 use crate::sql::statement;
 use crate::types::{Planned, plan};
 use crate::wire::Connection;
@@ -20,8 +22,8 @@ use crate::{bounds, catalog, explain, filter, session};
 pub struct Postgres {
     target: Arc<Target>,
     slot: Slot,
-    /// The open transaction behind the token that `snapshot` gave.
-    snapshot: Option<Connection>,
+    /// The token that `snapshot` gave, and the open transaction behind it.
+    snapshot: Option<(String, Connection)>,
 }
 
 impl Source for Postgres {
@@ -32,7 +34,7 @@ impl Source for Postgres {
         bounds: true,
         count: true,
         snapshot: true,
-        split: false,
+        split: true,
         window: true,
         range: true,
         dense: true,
@@ -41,7 +43,7 @@ impl Source for Postgres {
     };
 
     fn open(options: Self::Options, context: &Context) -> Result<Self> {
-        let target = Arc::new(Target::new(&options)?);
+        let target = Arc::new(options.target()?);
         let connection = Connection::open(&target, context.cancel())?;
         let slot = Slot::default();
         *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
@@ -63,9 +65,9 @@ impl Source for Postgres {
         let (mut connection, interrupt) = self.take(context)?;
         let started = start(&mut connection, request);
         match started {
-            Ok((stream, batch)) => {
+            Ok((rows, batch)) => {
                 let (cancel, slot) = (context.cancel().clone(), Arc::clone(&self.slot));
-                Ok(Box::new(Reader::new(connection, stream, interrupt, batch, cancel, slot)))
+                Ok(Box::new(Reader::new(connection, rows, interrupt, batch, cancel, slot)))
             }
             Err(e) => {
                 drop(interrupt);
@@ -79,7 +81,8 @@ impl Source for Postgres {
         let snapshot = request.snapshot.as_deref();
         let rows = self.in_transaction(&request.timeouts, snapshot, context, |connection| {
             let columns = columns(connection, &request.query, &request.mapping)?;
-            let rows = filter::rows(statement(&request.query)?, &columns, &request.filter)?;
+            let (query, filter) = split::resolve(statement(&request.query)?, &request.filter)?;
+            let rows = filter::rows(&query, &columns, &filter)?;
             connection.query(&format!("SELECT pg_catalog.count(*) FROM {rows}"))
         })?;
         let count = rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok());
@@ -107,8 +110,27 @@ impl Source for Postgres {
         let mut connection = Connection::open(&self.target, context.cancel())?;
         session::begin(&mut connection, &Timeouts::default(), None)?;
         let token = session::export_snapshot(&mut connection)?;
-        self.snapshot = Some(connection);
+        self.snapshot = Some((token.clone(), connection));
         Ok(token)
+    }
+
+    fn split(&mut self, request: &SplitRequest, context: &Context) -> Result<Split> {
+        let snapshot = request.snapshot.as_deref();
+        let split = self.in_transaction(&request.timeouts, snapshot, context, |connection| {
+            columns(connection, &request.query, &Mapping::default())?;
+            split::split(connection, request)
+        })?;
+        if let Some((token, connection)) = &mut self.snapshot
+            && Some(token.as_str()) == snapshot
+            && split.parts.len() > 1
+        {
+            connection.follow(context.cancel());
+            let key = connection.cancel_key();
+            let _interrupt = context.on_cancel(move || key.cancel());
+            session::set_limits(connection, &request.timeouts)?;
+            split::hold(connection, statement(&request.query)?)?;
+        }
+        Ok(split)
     }
 }
 
@@ -141,22 +163,47 @@ impl Postgres {
     }
 }
 
-/// Sends the query; what comes back tells where the stream stands and what its batches look like.
-fn start(connection: &mut Connection, request: &ReadRequest) -> Result<(crate::wire::RowStream, BatchBuilder)> {
+/// Sends the query; what comes back tells how its rows arrive and what its batches look like.
+fn start(connection: &mut Connection, request: &ReadRequest) -> Result<(Rows, BatchBuilder)> {
     session::begin(connection, &request.timeouts, request.snapshot.as_deref())?;
     let select = select(connection, request)?;
-    let stream = match request.strategy {
-        Strategy::Stream => connection.start_copy(&select.sql)?,
+    let (schema, native_types) = (Arc::clone(&select.schema), select.native_types.clone());
+    let batch = batch::builder(schema, native_types, &select.decoders, request.batch);
+    let at_once = match request.strategy {
+        Strategy::Stream => true,
         // A limit for statements must not be one for the whole table.
-        Strategy::Auto if request.timeouts.statement_s == 0 => connection.start_copy(&select.sql)?,
-        Strategy::Auto | Strategy::Cursor => connection.start_portal(&select.sql)?,
+        Strategy::Auto => request.timeouts.statement_s == 0,
+        Strategy::Cursor => false,
     };
-    Ok((stream, BatchBuilder::new(select.schema, select.native_types, &select.decoders, request.batch)))
+    let rows = if at_once {
+        Rows::at_once(connection.start_copy(&select.sql)?)
+    } else if let Some((table, piece)) = by_page(connection, request)?
+        && let Some(ranges) = Ranges::new(&select, table, &piece, request)
+    {
+        Rows::in_ranges(ranges)
+    } else {
+        Rows::at_once(connection.start_portal(&select.sql)?)
+    };
+    Ok((rows, batch))
+}
+
+/// The table whose pages can be read range by range, and which of them are wanted.
+fn by_page(connection: &mut Connection, request: &ReadRequest) -> Result<Option<(Pages, Piece)>> {
+    let piece = match &request.filter {
+        Filter::All => Piece::Pages(None, None),
+        Filter::Part { token } => Piece::read(token)?,
+        _ => return Ok(None),
+    };
+    if !request.order_by.is_empty() {
+        return Ok(None);
+    }
+    Ok(split::pages(connection, &request.query)?.map(|table| (table, piece)))
 }
 
 fn select(connection: &mut Connection, request: &ReadRequest) -> Result<Select> {
     let columns = columns(connection, &request.query, &request.mapping)?;
-    Select::new(statement(&request.query)?, &columns, request)
+    let (query, filter) = split::resolve(statement(&request.query)?, &request.filter)?;
+    Select::new(&query, &columns, &filter, request)
 }
 
 /// The columns of the user's query, which the server parses and does not run.

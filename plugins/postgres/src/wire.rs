@@ -1,7 +1,7 @@
 //! A small blocking client of PostgreSQL's wire protocol, version 3. It exists because a driver costs as much client
 //! CPU as decoding itself: rows are handed out as slices of the receive buffer, and nothing is allocated per row.
 
-use std::io::{self, Write};
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,10 +10,10 @@ use fallible_iterator::FallibleIterator;
 use postgres_protocol::message::backend::{Message, NoticeResponseBody, ParameterStatusBody};
 use postgres_protocol::message::frontend;
 use rivet_plugin_api::{Cancel, Category, Error, Result};
+use rivet_plugin_base::net::{Transport, io_error, is_poll};
 
 use self::inbox::{Frame, Inbox};
-use self::transport::Transport;
-use crate::error::{QUERY_CANCELED, ServerMessage, io_error, protocol, server_error};
+use crate::error::{QUERY_CANCELED, ServerMessage, protocol, server_error};
 use crate::options::Target;
 
 mod auth;
@@ -21,7 +21,6 @@ mod connect;
 mod inbox;
 mod rows;
 mod tls;
-mod transport;
 
 pub(crate) use rows::{RowStream, Step};
 
@@ -76,13 +75,9 @@ impl Connection {
         self.transport.is_encrypted()
     }
 
-    /// See [`Transport::is_private`].
-    pub(crate) fn is_private(&self) -> bool {
-        self.transport.is_private()
-    }
-
-    pub(crate) fn target(&self) -> &Target {
-        &self.target
+    /// See [`Transport::warning`].
+    pub(crate) fn warning(&self) -> Option<&'static str> {
+        self.transport.warning(&self.target)
     }
 
     /// What the server reported of a setting, such as `server_version`.
@@ -159,7 +154,7 @@ impl Connection {
     }
 
     fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        write_all(&mut self.transport, bytes).map_err(|e| {
+        self.transport.send(bytes).map_err(|e| {
             let error = io_error(&e, &self.target.name(), "write to");
             self.give_up(error)
         })
@@ -298,20 +293,10 @@ impl Drop for Connection {
             let mut out = BytesMut::new();
             frontend::terminate(&mut out);
             // The server notices the closed socket as well.
-            let _ = write_all(&mut self.transport, &out);
+            let _ = self.transport.send(&out);
         }
         self.transport.shutdown();
     }
-}
-
-fn write_all(transport: &mut Transport, bytes: &[u8]) -> io::Result<()> {
-    transport.write_all(bytes)?;
-    transport.flush()
-}
-
-/// Whether a read only reached the polling interval. Windows reports it as a time-out.
-fn is_poll(e: &io::Error) -> bool {
-    e.kind() == io::ErrorKind::WouldBlock || (cfg!(windows) && e.kind() == io::ErrorKind::TimedOut)
 }
 
 fn unsendable(_: io::Error) -> Error {

@@ -56,7 +56,6 @@ fn every_type_arrives_exactly_by_both_strategies() {
         ("'2024-01-02'::date + time '24:00:00'", "Timestamp(µs)", "2024-01-03T00:00:00"),
         ("1234567890123456789012345678901234567890.1200", "Utf8", "1234567890123456789012345678901234567890.1200"),
         ("'NaN'::numeric", "Utf8", "NaN"),
-        ("'-Infinity'::numeric", "Utf8", "-Infinity"),
         ("1e20::numeric", "Utf8", "100000000000000000000"),
         ("1e-20::numeric", "Utf8", "0.00000000000000000001"),
         ("'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'::uuid", "Utf8", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),

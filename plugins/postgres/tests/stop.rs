@@ -119,3 +119,23 @@ fn a_terminated_session_is_worth_a_retry() {
     };
     assert!(error.category().is_transient(), "{error}");
 }
+
+#[test]
+fn few_bytes_that_print_as_many_do_not_burst_a_batch() {
+    let Some(url) = url() else { return };
+    let limit = BatchSize { rows: 100_000, bytes: 1 << 20 };
+    // A row is 131 kB of digits, from a dozen bytes on the wire.
+    for list in ["1e131071::numeric", "ARRAY[1e131071::numeric]"] {
+        for strategy in STRATEGIES {
+            let query = format!("SELECT i, {list} AS n FROM generate_series(1, 100) AS i");
+            let read = ReadRequest { strategy, batch: limit, ..request(&query) };
+            let mut reader = open(&url).read(&read, &Context::default()).unwrap();
+            let mut rows = 0;
+            while let Some(batch) = reader.next().unwrap() {
+                assert!(batch.num_rows() <= limit.bytes / 131_072 + 1, "{list}: {}", batch.num_rows());
+                rows += batch.num_rows();
+            }
+            assert_eq!(rows, 100);
+        }
+    }
+}

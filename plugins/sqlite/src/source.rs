@@ -2,8 +2,8 @@
 //! that the host's wish to stop reaches it.
 
 use rivet_plugin_api::{
-    BatchReader, Bounds, BoundsRequest, Column, Context, DescribeRequest, Description, Explanation, Mapping, Probe,
-    ReadRequest, Result, Source, SourceCapabilities, Timeouts,
+    BatchReader, Bounds, BoundsRequest, Column, Context, DescribeRequest, Description, Explanation, Probe, ReadRequest,
+    Result, Source, SourceCapabilities, Timeouts,
 };
 use rusqlite::{Connection, params_from_iter};
 
@@ -91,10 +91,9 @@ impl Source for Sqlite {
 
     fn bounds(&mut self, request: &BoundsRequest, context: &Context) -> Result<Bounds> {
         let request = request.clone();
-        run(&self.location, DEFAULT_TIMEOUTS, context, move |connection| {
+        run(&self.location, request.timeouts, context, move |connection| {
             let query = Query::check(connection, &request.query)?;
-            // The request brings no overrides, so that the bounds are those of the default types.
-            let typed = typed(connection, &query, &Overrides::check(&Mapping::default())?)?;
+            let typed = typed(connection, &query, &Overrides::check(&request.mapping)?)?;
             let column = &typed[query.column(&request.column)?];
             let bound = |function| {
                 let statement = filter::bound(&query, &typed, &request, function)?;

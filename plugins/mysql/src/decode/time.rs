@@ -68,7 +68,7 @@ impl DateTime {
 
     #[cold]
     fn why_invalid(self) -> Misfit {
-        Misfit::Date(match (self.year, self.month, self.day) {
+        Misfit::Beyond(match (self.year, self.month, self.day) {
             (0, 0, 0) => "the zero date \"0000-00-00\"",
             (_, 0, _) | (_, _, 0) => "a date with a zero month or day",
             _ => "a date that does not exist, such as \"2024-02-30\"",

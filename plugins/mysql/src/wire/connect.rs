@@ -9,10 +9,10 @@ use mysql_common::io::ParseBuf;
 use mysql_common::packets::{AuthPlugin, HandshakePacket, HandshakeResponse, SslRequest};
 use mysql_common::proto::MySerialize;
 use rivet_plugin_api::{Cancel, Result};
+use rivet_plugin_base::net::{Transport, io_error};
 
 use super::inbox::Inbox;
-use super::transport::Transport;
-use super::{Connection, Server, auth, tls};
+use super::{Connection, Server, auth};
 use crate::error::protocol;
 use crate::options::Target;
 use crate::sql::Quotes;
@@ -44,9 +44,11 @@ impl Connection {
 
     /// A session whose statements end by `deadline` as well.
     fn log_in(target: &Arc<Target>, cancel: &Cancel, deadline: Option<Instant>) -> Result<Self> {
-        cancel.check()?;
+        let transport = Transport::connect(target, cancel, deadline)?;
+        // Until the session has begun, only the end of the connection can end what we wait for.
+        let guard = transport.shutdown_on_cancel(cancel).map_err(|e| io_error(&e, &target.name(), "connect to"))?;
         let mut connection = Self {
-            transport: Transport::connect(target, deadline)?,
+            transport,
             inbox: Inbox::new(),
             target: Arc::clone(target),
             server: Server::default(),
@@ -58,7 +60,9 @@ impl Connection {
             busy: true,
             broken: false,
         };
-        connection.shake_hands()?;
+        let greeted = connection.shake_hands();
+        drop(guard);
+        cancel.check().and(greeted)?;
         connection.busy = false;
         Ok(connection)
     }
@@ -69,7 +73,9 @@ impl Connection {
         self.server = Server::new(&handshake.server_version_str(), handshake.connection_id().into());
         let offered = handshake.capabilities();
         let mut capabilities = CAPABILITIES & offered;
-        if tls::wanted(&self.transport, &self.target, offered.contains(CapabilityFlags::CLIENT_SSL))? {
+        // MySQL keeps to what the request for TLS says, so all of it has to be there.
+        capabilities.set(CapabilityFlags::CLIENT_CONNECT_WITH_DB, self.target.database.is_some());
+        if self.transport.wants_tls(&self.target, offered.contains(CapabilityFlags::CLIENT_SSL))? {
             capabilities |= CapabilityFlags::CLIENT_SSL;
             self.start_tls(capabilities)?;
         }
@@ -124,7 +130,7 @@ impl Connection {
             // What was sent before the encryption cannot be trusted.
             return Err(protocol("bytes between the greeting and TLS"));
         }
-        self.transport = tls::encrypt(&self.transport, &self.target, self.deadline)?;
+        self.transport = self.transport.encrypt(&self.target, self.deadline)?;
         Ok(())
     }
 

@@ -31,6 +31,16 @@ impl Server {
         self.number >= if self.is_mariadb { (10, 2) } else { (8, 0) }
     }
 
+    /// Whether `EXPLAIN FORMAT=TREE` prints a plan for people.
+    pub(crate) fn has_plan_trees(&self) -> bool {
+        !self.is_mariadb && self.number >= (8, 1)
+    }
+
+    /// Whether the form of `EXPLAIN FORMAT=JSON` is a setting.
+    pub(crate) fn has_plan_versions(&self) -> bool {
+        !self.is_mariadb && self.number >= (8, 3)
+    }
+
     /// The setting that limits a statement, and how many of its units make a second.
     pub(crate) fn statement_limit(&self) -> Option<(&'static str, u64)> {
         match self.is_mariadb {

@@ -71,6 +71,11 @@ impl List {
         Ok(())
     }
 
+    /// What an item adds at most; see [`ColumnBuilder::bound`].
+    pub(super) fn item_bound(&self) -> Option<usize> {
+        self.items.bound()
+    }
+
     /// Bytes of Arrow buffers so far, but for the lists' own NULLs.
     pub(super) fn size(&self) -> usize {
         self.items.size() + (self.offsets.len() - 1) * 4

@@ -63,10 +63,53 @@ impl<'a> Numeric<'a> {
     }
 }
 
+/// Places for digits before the point, and behind it, in what is appended in one go.
+const BEFORE: usize = 20;
+const BEHIND: usize = 20;
+
 /// Appends the value as the server prints it, with all its zeros behind the point.
 #[inline]
 pub(super) fn push_numeric(field: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
     let value = Numeric::parse(field)?;
+    let is_short = (-1..(BEFORE / 4) as i32).contains(&value.weight) && value.display <= BEHIND;
+    if is_short && matches!(value.sign, 0 | NEGATIVE) { push_short(&value, out) } else { push_long(&value, out) }
+}
+
+/// What most values are: printed beside the column, and appended in one go.
+#[inline]
+fn push_short(value: &Numeric<'_>, out: &mut Vec<u8>) -> Result<(), Misfit> {
+    // A place for the sign, the digits before the point, it, and those behind it. Groups that were not sent are zero.
+    let mut text = [b'0'; 1 + BEFORE + 1 + BEHIND];
+    let before = (value.weight + 1) as usize;
+    let mut at = 1 + BEFORE - 4 * before;
+    let mut start = BEFORE;
+    for (index, group) in value.digits.chunks_exact(2).take(before + BEHIND / 4).enumerate() {
+        let group = u16::from_be_bytes([group[0], group[1]]);
+        if group > 9999 {
+            return Err(Misfit::Malformed);
+        }
+        if index == 0 && before > 0 {
+            start = at + usize::from(group < 10) + usize::from(group < 100) + usize::from(group < 1000);
+        }
+        at += usize::from(index == before);
+        text[at..at + 4].copy_from_slice(&four(group));
+        at += 4;
+    }
+    let mut end = 1 + BEFORE;
+    if value.display > 0 {
+        text[end] = b'.';
+        end += 1 + value.display;
+    }
+    if value.sign == NEGATIVE {
+        start -= 1;
+        text[start] = b'-';
+    }
+    out.extend_from_slice(&text[start..end]);
+    Ok(())
+}
+
+/// What has very many digits, or none.
+fn push_long(value: &Numeric<'_>, out: &mut Vec<u8>) -> Result<(), Misfit> {
     match value.sign {
         0 => {}
         NEGATIVE => out.push(b'-'),
@@ -110,6 +153,17 @@ fn four(group: u16) -> [u8; 4] {
     [PAIRS[high], PAIRS[high + 1], PAIRS[low], PAIRS[low + 1]]
 }
 
+/// The powers of ten that 128 bits hold.
+const POWERS: [i128; 39] = {
+    let mut out = [1; 39];
+    let mut i = 1;
+    while i < 39 {
+        out[i] = out[i - 1] * 10;
+        i += 1;
+    }
+    out
+};
+
 /// An integer that holds the digits of a decimal without its point.
 pub(super) trait Unscaled: Copy + PartialOrd {
     const ZERO: Self;
@@ -118,6 +172,8 @@ pub(super) trait Unscaled: Copy + PartialOrd {
     fn negate(self) -> Self;
     /// 10^`precision`, the least value with too many digits.
     fn limit(precision: u8) -> Self;
+    /// From 128 bits.
+    fn widen(value: i128) -> Self;
 }
 
 impl Unscaled for i128 {
@@ -134,7 +190,12 @@ impl Unscaled for i128 {
 
     #[inline]
     fn limit(precision: u8) -> Self {
-        10_i128.pow(precision.into())
+        POWERS[usize::from(precision)]
+    }
+
+    #[inline]
+    fn widen(value: i128) -> Self {
+        value
     }
 }
 
@@ -152,12 +213,55 @@ impl Unscaled for i256 {
     fn limit(precision: u8) -> Self {
         i256::from_i128(10).wrapping_pow(precision.into())
     }
+
+    fn widen(value: i128) -> Self {
+        i256::from_i128(value)
+    }
 }
 
 /// The value times 10^`scale`, which must be an integer of at most `precision` digits: nothing is rounded.
+#[inline]
 pub(super) fn unscaled<T: Unscaled>(field: &[u8], precision: u8, scale: i8) -> Result<T, Misfit> {
-    const TOO_LARGE: Misfit = Misfit::Value("a number with more digits than the decimal's precision");
     let value = Numeric::parse(field)?;
+    match unscaled_short(&value, scale) {
+        Some(short) if precision > 38 || short.abs() < POWERS[usize::from(precision)] => Ok(T::widen(short)),
+        _ => unscaled_long(&value, precision, scale),
+    }
+}
+
+/// What most values are: at most four groups, which 64 bits hold. `None` when it is another, or does not fit.
+#[inline]
+fn unscaled_short(value: &Numeric<'_>, scale: i8) -> Option<i128> {
+    if value.digits.len() > 8 || !matches!(value.sign, 0 | NEGATIVE) {
+        return None;
+    }
+    let mut digits = 0_u64;
+    for group in value.digits.chunks_exact(2) {
+        let group = u16::from_be_bytes([group[0], group[1]]);
+        if group > 9999 {
+            return None;
+        }
+        digits = digits * 10_000 + u64::from(group);
+    }
+    // How many places the last group's last digit stands above the last one that is kept.
+    let above = (value.weight - value.groups() + 1) * 4 + i32::from(scale);
+    let out = match above {
+        0..=20 => i128::from(digits) * POWERS[above as usize],
+        -4..0 => {
+            let dropped = [1, 10, 100, 1000, 10_000][above.unsigned_abs() as usize];
+            if !digits.is_multiple_of(dropped) {
+                return None;
+            }
+            i128::from(digits / dropped)
+        }
+        _ => return None,
+    };
+    Some(if value.sign == NEGATIVE { -out } else { out })
+}
+
+#[cold]
+fn unscaled_long<T: Unscaled>(value: &Numeric<'_>, precision: u8, scale: i8) -> Result<T, Misfit> {
+    const TOO_LARGE: Misfit = Misfit::Value("a number with more digits than the decimal's precision");
     match value.sign {
         0 | NEGATIVE => {}
         NAN => return Err(Misfit::Value("the number \"NaN\", which a decimal has not")),

@@ -7,6 +7,7 @@ use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, Scr
 use postgres_protocol::message::backend::{AuthenticationSaslBody, Message};
 use postgres_protocol::message::frontend;
 use rivet_plugin_api::{Error, Result, SecretString};
+use rivet_plugin_base::net::exposed;
 
 use super::Connection;
 use crate::error::protocol;
@@ -18,9 +19,8 @@ impl Connection {
             match self.message()? {
                 Message::AuthenticationOk => return Ok(()),
                 Message::AuthenticationCleartextPassword => {
-                    if !self.is_private() {
-                        return Err(Error::auth("the server asks for the password in plain text on an open network")
-                            .hint("use TLS (mode \"verify-full\"), or let the server ask for scram-sha-256"));
+                    if !self.transport.is_private() {
+                        return Err(exposed());
                     }
                     let password = self.password()?;
                     self.send_password(password.expose().as_bytes())?;

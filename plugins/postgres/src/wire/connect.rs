@@ -8,11 +8,11 @@ use bytes::BytesMut;
 use postgres_protocol::message::backend::Message;
 use postgres_protocol::message::frontend;
 use rivet_plugin_api::{Cancel, Error, Result};
+use rivet_plugin_base::net::{Transport, io_error};
 
 use super::inbox::Inbox;
-use super::transport::Transport;
 use super::{Connection, tls};
-use crate::error::{io_error, protocol};
+use crate::error::protocol;
 use crate::options::Target;
 
 /// How long a cancel request may take: it runs while the user waits for the end.
@@ -21,9 +21,17 @@ const CANCEL_LIMIT: Duration = Duration::from_secs(2);
 impl Connection {
     /// Connects and logs in. Errors say whether network, log-in or configuration is at fault.
     pub(crate) fn open(target: &Arc<Target>, cancel: &Cancel) -> Result<Self> {
-        cancel.check()?;
         let deadline = target.connect_timeout.and_then(|limit| Instant::now().checked_add(limit));
-        let transport = tls::encrypt(Transport::connect(target, deadline)?, target, deadline)?;
+        let transport = Transport::connect(target, cancel, deadline)?;
+        // Until the session has begun, only the end of the connection can end what we wait for.
+        let guard = transport.shutdown_on_cancel(cancel).map_err(|e| io_error(&e, &target.name(), "connect to"))?;
+        let opened = Self::log_in(transport, target, cancel, deadline);
+        drop(guard);
+        cancel.check().and(opened)
+    }
+
+    fn log_in(transport: Transport, target: &Arc<Target>, cancel: &Cancel, deadline: Option<Instant>) -> Result<Self> {
+        let transport = tls::encrypt(transport, target, deadline)?;
         let mut connection = Self {
             transport,
             inbox: Inbox::new(),
@@ -46,15 +54,15 @@ impl Connection {
         let version = concat!("rivet/", env!("CARGO_PKG_VERSION"));
         let mut parameters = vec![
             ("user", target.user.as_str()),
-            ("database", &target.database),
-            ("application_name", target.application_name.as_deref().unwrap_or(version)),
+            ("database", target.database.as_deref().unwrap_or(&target.user)),
+            ("application_name", target.setting("application_name").unwrap_or(version)),
             // Only what poolers let through; the rest is set inside each transaction.
             ("client_encoding", "UTF8"),
             ("DateStyle", "ISO, MDY"),
             ("TimeZone", "UTC"),
             ("standard_conforming_strings", "on"),
         ];
-        parameters.extend(target.options.as_deref().map(|options| ("options", options)));
+        parameters.extend(target.setting("options").map(|options| ("options", options)));
         let mut out = BytesMut::new();
         frontend::startup_message(parameters, &mut out).map_err(protocol)?;
         self.send(&out)?;
@@ -98,11 +106,12 @@ impl CancelKey {
         // Some poolers give no key: closing the connection has to do then.
         let Some((process, secret)) = self.key else { return Ok(()) };
         let deadline = Instant::now().checked_add(CANCEL_LIMIT);
-        let mut transport = tls::encrypt(Transport::connect(&self.target, deadline)?, &self.target, deadline)?;
+        let mut transport =
+            tls::encrypt(Transport::connect(&self.target, &Cancel::new(), deadline)?, &self.target, deadline)?;
         let mut out = BytesMut::new();
         frontend::cancel_request(process, secret, &mut out);
         let failed = |e: io::Error| io_error(&e, &self.target.name(), "send a cancel request to");
-        super::write_all(&mut transport, &out).map_err(failed)?;
+        transport.send(&out).map_err(failed)?;
         // The server closes the connection when it has passed the request on.
         while deadline.is_some_and(|d| Instant::now() < d) {
             match transport.read(&mut [0; 16]) {

@@ -13,10 +13,15 @@ pub const STRATEGIES: [Strategy; 2] = [Strategy::Stream, Strategy::Cursor];
 
 /// The server's URL. Without one the test says why it is skipped, and fails where that must not happen.
 pub fn url() -> Option<String> {
-    let url = std::env::var("RIVET_TEST_POSTGRES_URL").ok();
+    url_in("RIVET_TEST_POSTGRES_URL")
+}
+
+/// The same for the server that another variable names.
+pub fn url_in(variable: &str) -> Option<String> {
+    let url = std::env::var(variable).ok();
     if url.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "RIVET_TEST_POSTGRES_URL is not set, and CI demands it");
-        eprintln!("skipped: RIVET_TEST_POSTGRES_URL is not set");
+        assert!(std::env::var_os("CI").is_none(), "{variable} is not set, and CI demands it");
+        eprintln!("skipped: {variable} is not set");
     }
     url
 }
