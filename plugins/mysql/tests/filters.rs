@@ -13,6 +13,7 @@ use rivet_plugin_mysql::Mysql;
 
 use common::{Server, on_each_server, open, read, request, thousand};
 
+#[expect(dead_code, reason = "shared with tests that need more")]
 mod common;
 
 /// The ids of the rows, sorted. The id is the first column.

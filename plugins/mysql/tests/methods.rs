@@ -12,7 +12,7 @@ use serde_json::json;
 
 use common::{Server, on_each_server};
 
-#[expect(dead_code, reason = "shared with tests that read as well")]
+#[expect(dead_code, reason = "shared with tests that need more")]
 mod common;
 
 const PASSWORD: &str = "S3CR3T-CANARY-ü@:/?#% method";

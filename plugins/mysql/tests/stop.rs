@@ -9,6 +9,7 @@ use rivet_plugin_api::{BatchSize, Cancel, Category, Context, ReadRequest, Source
 
 use common::{client, on_each_server, open, read, request, thousand};
 
+#[expect(dead_code, reason = "shared with tests that need more")]
 mod common;
 
 #[test]

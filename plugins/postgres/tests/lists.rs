@@ -46,6 +46,7 @@ fn arrays_arrive_as_lists() {
          CREATE DOMAIN rivet_lists.smaller AS rivet_lists.small; CREATE DOMAIN rivet_lists.price AS numeric(9,2); \
          CREATE TYPE rivet_lists.pair AS (a int, b text); CREATE DOMAIN rivet_lists.row AS int[]",
     );
+    let domains_have_arrays = psql(&url, "SHOW server_version_num").trim() >= "110000";
     for (expression, arrow_type, expected) in [
         ("'{1,NULL,-3}'::int[]", "List(Int32)", "[1, , -3]"),
         ("'{}'::int8[]", "List(Int64)", "[]"),
@@ -68,12 +69,17 @@ fn arrays_arrive_as_lists() {
         ("ARRAY['{1,2}'::rivet_lists.row]", "List(Utf8)", "[{1,2}]"),
         ("'1 2'::int2vector", "Utf8", "1 2"),
     ] {
+        if expression.contains("rivet_lists.") && !domains_have_arrays {
+            continue;
+        }
         let batch = column(&url, expression, &Mapping::default());
         assert_eq!(shown(&batch), (arrow_type.to_owned(), vec![expected.to_owned()]), "{expression}");
     }
     let decimals = mapping(&[("rivet_lists.price", "text"), ("numeric", "decimal")], &[]);
-    let batch = column(&url, "'{7}'::rivet_lists.price[]", &decimals);
-    assert_eq!(shown(&batch), ("List(Decimal128(9, 2))".to_owned(), vec!["[7.00]".to_owned()]));
+    if domains_have_arrays {
+        let batch = column(&url, "'{7}'::rivet_lists.price[]", &decimals);
+        assert_eq!(shown(&batch), ("List(Decimal128(9, 2))".to_owned(), vec!["[7.00]".to_owned()]));
+    }
     for array in ["{{1,2},{3,4}}", "[0:1]={1,2}", "{}"] {
         let batch = column(&url, &format!("'{array}'::int[]"), &mapping(&[], &[("v", "text")]));
         assert_eq!(shown(&batch), ("Utf8".to_owned(), vec![array.to_owned()]));

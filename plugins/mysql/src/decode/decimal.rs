@@ -110,8 +110,8 @@ pub(super) fn unscaled<T: Unscaled>(text: &[u8], precision: u8, scale: i8) -> Re
 fn short(digits: &[u8], precision: u8, scale: i8) -> Option<u64> {
     let scale = usize::try_from(scale).ok()?;
     // Without the point, where there is one.
-    let count = digits.len() - usize::from(scale > 0);
-    if digits.is_empty() || count > SHORT.min(precision.into()) || count < scale {
+    let count = digits.len().checked_sub(usize::from(scale > 0))?;
+    if count > SHORT.min(precision.into()) || count < scale {
         return None;
     }
     let (whole, fraction) = match scale {

@@ -48,6 +48,29 @@ fn numeric_prints_like_the_server() {
 }
 
 #[test]
+fn short_and_long_numbers_print_alike() {
+    for before in 1..8 {
+        for behind in 0..8 {
+            let digits: Vec<u16> = (1..=before + behind).map(|i| i * 1111).map(|d| d % 10_000).collect();
+            let groups: Vec<String> = digits.iter().map(|d| format!("{d:04}")).collect();
+            let (whole, fraction) = groups.split_at(usize::from(before));
+            let mut expected = format!("-{}", whole.concat().trim_start_matches('0'));
+            if behind > 0 {
+                expected = format!("{expected}.{}", fraction.concat());
+            }
+            let field = numeric(before as i16 - 1, 0x4000, behind * 4, &digits);
+            assert_eq!(text(&field), expected);
+            if before + behind < 10 {
+                let unscaled = expected.replace('.', "").parse::<i128>().unwrap();
+                assert_eq!(super::unscaled::<i128>(&field, 38, behind as i8 * 4), Ok(unscaled));
+                assert_eq!(super::unscaled::<i256>(&field, 76, behind as i8 * 4), Ok(i256::from_i128(unscaled)));
+                assert!(super::unscaled::<i128>(&field, before as u8 * 4 - 4, 0).is_err());
+            }
+        }
+    }
+}
+
+#[test]
 fn decimals_fit_exactly_or_not_at_all() {
     let i128 = |field: &[u8], p, s| unscaled::<i128>(field, p, s);
     assert_eq!(i128(&numeric(0, 0x4000, 2, &[12, 5000]), 4, 2), Ok(-1250));
