@@ -89,8 +89,8 @@ impl Source for Mysql {
 
     fn bounds(&mut self, request: &BoundsRequest, context: &Context) -> Result<Bounds> {
         no_snapshot(request.snapshot.as_deref())?;
-        self.in_transaction(&Timeouts::default(), context, |connection| {
-            let columns = described_columns(connection, &request.query, &Mapping::default())?;
+        self.in_transaction(&request.timeouts, context, |connection| {
+            let columns = described_columns(connection, &request.query, &request.mapping)?;
             let query = statement(&request.query, connection.quotes())?;
             bounds::bounds(connection, query, &columns, request)
         })

@@ -37,7 +37,9 @@ pub(crate) fn begin(connection: &mut Connection, timeouts: &Timeouts, snapshot: 
         add(format_args!("SET LOCAL jit = off"));
     }
     connection.query(&sql).map_err(|e| match (snapshot, e.code_text()) {
-        (Some(_), Some("22023" | "42704")) => e
+        // Whoever reads can begin again in a new one, so that this is no mistake in the request.
+        (Some(_), Some("22023" | "42704")) => Error::network(e.message())
+            .code(Error::SNAPSHOT)
             .context("could not join the snapshot")
             .hint("the connection that exported it has ended: read again from the start"),
         _ => e,

@@ -287,6 +287,7 @@ fn readers_share_a_snapshot_and_outlive_the_source() {
     drop(holder);
     let error = read(&mut open(&url), &shared).unwrap_err();
     assert!(error.to_string().contains("could not join the snapshot"), "{error}");
+    assert_eq!(error.code_text(), Some(rivet_plugin_api::Error::SNAPSHOT));
     psql(&url, "DROP TABLE rivet_snapshot");
 }
 

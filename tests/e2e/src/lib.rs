@@ -2,10 +2,18 @@
 //! and readers that know nothing of Rivet.
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, clippy::print_stderr, reason = "tests fail by panicking")]
 
+mod database;
+mod mysql;
 mod postgres;
+mod private;
+mod proxy;
 mod sandbox;
 
+pub use database::{Database, Kind, line};
+pub use mysql::Mysql;
 pub use postgres::Postgres;
+pub use private::Private;
+pub use proxy::{Fault, Proxy};
 pub use sandbox::{Outcome, Running, Sandbox, built, workspace};
 
 use std::path::Path;

@@ -28,6 +28,9 @@ pub struct Outcome {
 /// A run that goes on.
 pub struct Running(Child);
 
+/// Where a run that goes on prints to.
+const LOG: &str = "run.log";
+
 /// The root of the workspace.
 pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
@@ -105,8 +108,14 @@ impl Sandbox {
     pub fn start(&self, config: &str) -> Running {
         self.write("rivet.yaml", config);
         let mut command = self.command(built().join("rivet"));
-        command.args(["run", "--config", "rivet.yaml"]).stdout(Stdio::null()).stderr(Stdio::null());
+        let log = fs::File::create(self.path().join(LOG)).unwrap();
+        command.args(["run", "--config", "rivet.yaml"]).stdout(log.try_clone().unwrap()).stderr(log);
         Running(command.spawn().unwrap())
+    }
+
+    /// What the last started run has printed so far, on both streams.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.path().join(LOG)).unwrap()
     }
 
     /// The names in `out`, in order, hidden ones too.
@@ -170,6 +179,14 @@ impl std::fmt::Display for Outcome {
     }
 }
 
+impl Drop for Running {
+    /// A test that fails leaves nothing running.
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 impl Running {
     /// Ends it as a power cut would.
     pub fn kill(mut self) {
@@ -182,7 +199,19 @@ impl Running {
     pub fn terminate(self, signal: &str) -> Option<i32> {
         let status = Command::new("kill").args([format!("-{signal}"), self.0.id().to_string()]).status().unwrap();
         assert!(status.success(), "the run was over before it could be stopped");
-        self.wait()
+        self.wait_for(Duration::from_secs(30))
+    }
+
+    /// Waits for its end, and kills it when that takes longer than `limit`.
+    pub fn wait_for(mut self, limit: Duration) -> Option<i32> {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(start.elapsed() < limit, "the run did not end within {limit:?}");
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Waits for its end.

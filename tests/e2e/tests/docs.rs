@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rivet_e2e::{Outcome, Postgres, Sandbox, built, workspace};
+use rivet_e2e::{Mysql, Outcome, Postgres, Sandbox, built, skip, workspace};
 
 /// One fenced block: the word behind the fence, and what is inside.
 struct Block {
@@ -110,6 +110,17 @@ fn follow(page: &Path) {
     } else {
         None
     };
+    let mysql = if blocks.iter().any(|b| b.text.contains("type: mysql")) {
+        let Ok(url) = std::env::var("RIVET_TEST_MYSQL_URL") else {
+            return skip("RIVET_TEST_MYSQL_URL names no server: use scripts/test");
+        };
+        let mysql = Mysql::on(&url, "shop");
+        mysql.sql("create table orders as select 1 as id, 1.50 as total, 'raw' as raw");
+        sandbox.env("DATABASE_URL", format!("{}/shop", url.rsplit_once('/').unwrap().0));
+        Some(mysql)
+    } else {
+        None
+    };
     let mut config = "";
     for block in &blocks {
         match block.language.as_str() {
@@ -130,7 +141,7 @@ fn follow(page: &Path) {
             _ => {}
         }
     }
-    drop(postgres);
+    drop((postgres, mysql));
 }
 
 /// One test for all pages: their configurations name the same tables, so they cannot run at once.
