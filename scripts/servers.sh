@@ -114,15 +114,20 @@ start_mysqld() {
     local name=$1 folder=$dir/$1 first=()
     shift
     [ ! -e "$folder/init.sql" ] || first=(--init-file="$folder/init.sql")
-    start_listener "$name" greets "$@" --datadir="$folder/data" --socket="$sockets/$name.sock" \
+    own_tmpdir "$folder"
+    start_listener "$name" greets "$@" --datadir="$folder/data" --tmpdir="$folder/tmp" --socket="$sockets/$name.sock" \
         --pid-file="$folder/data/server.pid" --port=PORT --bind-address=127.0.0.1 "${first[@]}"
 }
+
+# A server that starts removes the temporary tables it finds, also those of another server that is running.
+own_tmpdir() { (cd / && as_server mkdir -p "$1/tmp"); }
 
 # init_mariadb NAME makes an empty data directory.
 init_mariadb() {
     local folder=$dir/$1
     mkdir "$folder" && give_to_server "$folder" || return
-    (cd / && as_server mariadb-install-db --no-defaults --datadir="$folder/data" --skip-test-db \
+    own_tmpdir "$folder"
+    (cd / && as_server mariadb-install-db --no-defaults --datadir="$folder/data" --tmpdir="$folder/tmp" --skip-test-db \
         --auth-root-authentication-method=normal >"$folder/init.log" 2>&1) ||
         show_and_fail "$folder/init.log" "mariadb-install-db failed"
 }

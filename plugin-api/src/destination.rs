@@ -77,6 +77,8 @@ pub struct WriteRequest {
     pub replace: bool,
     /// Whether each finished part is read back and compared before it is published.
     pub verify: bool,
+    /// About how many bytes the writer may hold in memory, for a host that runs several; it decides when absent.
+    pub memory_bytes: Option<u64>,
 }
 
 impl WriteRequest {

@@ -13,6 +13,9 @@ use crate::error::Result;
 use crate::reading::{Reading, cursor_of};
 use crate::state::{ChunkPlan, Commit, Intent, RunMetrics, SchemaColumn};
 
+/// What the writers of one export may hold in memory together.
+const WRITER_BYTES: u64 = 64 << 20;
+
 /// Names tried before giving up on finding one that is free.
 const MOST_NAMES: u32 = 100;
 
@@ -66,7 +69,14 @@ impl<'a> Open<'a> {
             metadata: metadata.into_iter().map(|(key, value)| (key.into(), value.into())).collect(),
             replace: self.begun.get(chunk).is_some_and(|begun| begun.load(Ordering::SeqCst)),
             verify,
+            memory_bytes: Some(WRITER_BYTES / self.workers()),
         }
+    }
+
+    /// How many writers run at once.
+    fn workers(&self) -> u64 {
+        let parallel = self.window.job.export.parallel as u64;
+        parallel.min(self.intent.chunks.len() as u64).max(1)
     }
 
     /// Has `begin` take the names of `chunk`, and the next free ones when the destination reports them as taken.

@@ -22,6 +22,8 @@ pub(crate) struct ServerMessage {
     pub(crate) message: String,
     pub(crate) detail: Option<String>,
     pub(crate) hint: Option<String>,
+    /// Which character of the statement is meant, from 1.
+    pub(crate) position: Option<usize>,
 }
 
 impl ServerMessage {
@@ -36,6 +38,7 @@ impl ServerMessage {
                 b'M' => out.message = value,
                 b'D' => out.detail = Some(value),
                 b'H' => out.hint = Some(value),
+                b'P' => out.position = value.parse().ok(),
                 _ => {}
             }
         }
@@ -43,12 +46,24 @@ impl ServerMessage {
     }
 }
 
-/// The error for an `ErrorResponse`.
-pub(crate) fn server_error(body: &ErrorResponseBody) -> Error {
+/// The error for an `ErrorResponse`, and which character of the statement it means.
+pub(crate) fn server_error(body: &ErrorResponseBody) -> (Error, Option<usize>) {
     match ServerMessage::read(body.fields()) {
-        Ok(message) => from_message(message),
-        Err(e) => protocol(format!("unreadable error message: {e}")),
+        Ok(message) => {
+            let position = message.position;
+            (from_message(message), position)
+        }
+        Err(e) => (protocol(format!("unreadable error message: {e}")), None),
     }
+}
+
+/// Says where in `sql` the server means, as an editor counts.
+pub(crate) fn at_position(error: Error, sql: &str, position: Option<usize>) -> Error {
+    let Some(before) = position.and_then(|position| position.checked_sub(1)) else { return error };
+    let before: String = sql.chars().take(before).collect();
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    error.context(format!("at line {line}, column {column} of the query"))
 }
 
 fn from_message(m: ServerMessage) -> Error {

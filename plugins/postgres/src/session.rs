@@ -36,6 +36,7 @@ pub(crate) fn begin(connection: &mut Connection, timeouts: &Timeouts, snapshot: 
         // Compiling pays for heavy queries, and costs seconds on the many short ones of a chunked read.
         add(format_args!("SET LOCAL jit = off"));
     }
+    connection.expect_within(timeouts.statement());
     connection.query(&sql).map_err(|e| match (snapshot, e.code_text()) {
         // Whoever reads can begin again in a new one, so that this is no mistake in the request.
         (Some(_), Some("22023" | "42704")) => Error::network(e.message())
@@ -49,6 +50,7 @@ pub(crate) fn begin(connection: &mut Connection, timeouts: &Timeouts, snapshot: 
 
 /// Sets other limits for the rest of the transaction.
 pub(crate) fn set_limits(connection: &mut Connection, timeouts: &Timeouts) -> Result<()> {
+    connection.expect_within(timeouts.statement());
     connection.query(&limits(timeouts)).map(drop)
 }
 

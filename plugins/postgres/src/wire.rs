@@ -13,7 +13,7 @@ use rivet_plugin_api::{Cancel, Category, Error, Result};
 use rivet_plugin_base::net::{Transport, io_error, is_poll};
 
 use self::inbox::{Frame, Inbox};
-use crate::error::{QUERY_CANCELED, ServerMessage, protocol, server_error};
+use crate::error::{QUERY_CANCELED, ServerMessage, at_position, protocol, server_error};
 use crate::options::Target;
 
 mod auth;
@@ -23,6 +23,9 @@ mod rows;
 mod tls;
 
 pub(crate) use rows::{RowStream, Step};
+
+/// How long after its limit a statement may go on in silence before the server counts as gone.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// How long the server may take to obey a cancel request before the connection is given up.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(3);
@@ -35,6 +38,12 @@ pub(crate) struct Connection {
     cancel: Cancel,
     /// When this connection asked the server to cancel, because `cancel` was set while it waited.
     cancel_sent: Option<Instant>,
+    /// The limit of statements, which the server enforces as long as it is there.
+    patience: Option<Duration>,
+    /// When it was first noticed that nothing comes.
+    silent_since: Option<Instant>,
+    /// Which character of the statement the last error meant.
+    error_position: Option<usize>,
     /// Limits log-in.
     deadline: Option<Instant>,
     parameters: Vec<(String, String)>,
@@ -108,6 +117,11 @@ impl Connection {
 
     /// The result columns of `sql`, which is parsed and not run.
     pub(crate) fn describe(&mut self, sql: &str) -> Result<Vec<ResultColumn>> {
+        self.error_position = None;
+        self.try_describe(sql).map_err(|e| at_position(e, sql, self.error_position))
+    }
+
+    fn try_describe(&mut self, sql: &str) -> Result<Vec<ResultColumn>> {
         let mut out = BytesMut::new();
         frontend::parse("", sql, [], &mut out).map_err(unsendable)?;
         frontend::describe(b'S', "", &mut out).map_err(unsendable)?;
@@ -137,6 +151,11 @@ impl Connection {
         Ok(columns)
     }
 
+    /// How long a statement may take, which the server enforces; well beyond it the server counts as gone.
+    pub(crate) fn expect_within(&mut self, limit: Option<Duration>) {
+        self.patience = limit;
+    }
+
     fn send_query(&mut self, sql: &str) -> Result<()> {
         let mut out = BytesMut::new();
         frontend::query(sql, &mut out).map_err(unsendable)?;
@@ -150,6 +169,7 @@ impl Connection {
             return Err(Error::internal("a statement was sent on a connection that is not ready for one"));
         }
         self.awaits_ready = true;
+        self.silent_since = None;
         self.send(bytes)
     }
 
@@ -196,7 +216,11 @@ impl Connection {
     fn handle(&mut self, frame: Frame) -> Result<bool> {
         match frame.tag {
             b'E' => match self.parse(frame)? {
-                Message::ErrorResponse(body) => Err(self.failed(server_error(&body))),
+                Message::ErrorResponse(body) => {
+                    let (error, position) = server_error(&body);
+                    self.error_position = position;
+                    Err(self.failed(error))
+                }
                 _ => Err(protocol("an error that is none")),
             },
             b'N' => {
@@ -253,7 +277,10 @@ impl Connection {
     fn fill(&mut self) -> Result<()> {
         let error = match self.inbox.fill(&mut self.transport) {
             Ok(0) => io::Error::from(io::ErrorKind::UnexpectedEof),
-            Ok(_) => return Ok(()),
+            Ok(_) => {
+                self.silent_since = None;
+                return Ok(());
+            }
             Err(e) if e.kind() == io::ErrorKind::Interrupted => return Ok(()),
             Err(e) if is_poll(&e) => return self.still_waiting(),
             Err(e) => e,
@@ -267,6 +294,12 @@ impl Connection {
         if self.deadline.is_some_and(|d| Instant::now() >= d) {
             let text = format!("server \"{}\" did not answer the log-in in time", self.target.name());
             return Err(self.give_up(Error::network(text).hint("is it a PostgreSQL server, and is it overloaded")));
+        }
+        let silence = self.silent_since.get_or_insert_with(Instant::now).elapsed();
+        if self.patience.is_some_and(|limit| silence > limit + GRACE) {
+            let text = format!("server \"{}\" fell silent: it has not even enforced its limit", self.target.name());
+            self.transport.shutdown();
+            return Err(self.give_up(Error::timeout(text).hint("is the network between here and the server down")));
         }
         if !self.cancel.is_cancelled() {
             return Ok(());

@@ -6,13 +6,13 @@ use rivet_e2e::Sandbox;
 
 /// Exports of the fault source, by name and query.
 fn config(options: &str, exports: &[(&str, &str)]) -> String {
-    let mut text = format!("source: {{ type: fault, rows: 1000, {options} }}\nexports:\n");
-    for (name, query) in exports {
-        text += &format!(
+    let export = |(name, query): &(&str, &str)| {
+        format!(
             "  - name: {name}\n    query: {query}\n    format: csv\n    destination: {{ type: local, path: out }}\n"
-        );
-    }
-    text
+        )
+    };
+    let exports: Vec<String> = exports.iter().map(export).collect();
+    format!("source: {{ type: fault, rows: 1000, {options} }}\nexports:\n{}", exports.concat())
 }
 
 const WAYS: [&str; 2] = ["--parallel-exports", "--parallel-export-processes"];

@@ -15,13 +15,20 @@ use rivet_plugin_api::{Compression, Error, Format, Result, WriteRequest};
 
 use super::{Encoder, Sink, level, no_level, profile, unique_names, zstd_level};
 
-/// A row group ends once it takes this many bytes of memory. It is what a writer holds, and a run holds one a worker.
+/// A row group ends once it takes this many bytes of memory, which is what a writer holds, unless the request says
+/// otherwise.
 const ROW_GROUP_BYTES: usize = 64 << 20;
+
+/// Smaller ones would cost readers more than the memory is worth.
+const LEAST_GROUP_BYTES: usize = 8 << 20;
 
 /// Narrow tables reach this first. Readers spread their work by row groups, so one group a file would not do.
 const ROW_GROUP_ROWS: usize = 1 << 20;
 
-pub(super) struct ParquetEncoder(ArrowWriter<Sink>);
+pub(super) struct ParquetEncoder {
+    writer: ArrowWriter<Sink>,
+    group_bytes: usize,
+}
 
 pub(super) fn check(format: &Format, schema: &Schema) -> Result<()> {
     codec(format)?;
@@ -77,37 +84,40 @@ impl ParquetEncoder {
     pub(super) fn new(sink: Sink, request: &WriteRequest, first: &RecordBatch) -> Result<Self> {
         let metadata = request.metadata.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect();
         let codec = codec(&request.format)?;
+        let wanted = request.memory_bytes.and_then(|bytes| usize::try_from(bytes).ok());
+        let group_bytes = wanted.map_or(ROW_GROUP_BYTES, |bytes| bytes.clamp(LEAST_GROUP_BYTES, ROW_GROUP_BYTES));
         let properties = WriterProperties::builder()
             .set_compression(codec)
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+            .set_max_row_group_bytes(Some(group_bytes))
             .set_statistics_enabled(EnabledStatistics::Chunk)
             .set_key_value_metadata(Some(metadata));
         let properties = profile::choose_encodings(properties, first, codec).map_err(failed)?.build();
-        Ok(Self(ArrowWriter::try_new(sink, first.schema(), Some(properties)).map_err(failed)?))
+        let writer = ArrowWriter::try_new(sink, first.schema(), Some(properties)).map_err(failed)?;
+        Ok(Self { writer, group_bytes })
     }
 }
 
 impl Encoder for ParquetEncoder {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.0.write(batch).map_err(failed)?;
+        self.writer.write(batch).map_err(failed)?;
         // The writer's own limit counts encoded bytes only; dictionaries and page buffers take memory as well.
-        if self.0.memory_size() >= ROW_GROUP_BYTES {
-            self.0.flush().map_err(failed)?;
+        if self.writer.memory_size() >= self.group_bytes {
+            self.writer.flush().map_err(failed)?;
         }
         Ok(())
     }
 
     fn written(&self) -> u64 {
-        (self.0.bytes_written() + self.0.in_progress_size()) as u64
+        (self.writer.bytes_written() + self.writer.in_progress_size()) as u64
     }
 
     fn buffered(&self) -> u64 {
-        self.0.memory_size() as u64
+        self.writer.memory_size() as u64
     }
 
     fn finish(mut self: Box<Self>) -> Result<()> {
-        self.0.finish().map(drop).map_err(failed)
+        self.writer.finish().map(drop).map_err(failed)
     }
 }
 
