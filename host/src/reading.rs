@@ -7,7 +7,7 @@ mod time_window;
 mod watch;
 
 use rivet_plugin_api::abi::SourceHandle;
-use rivet_plugin_api::{Error as ApiError, Filter, ReadRequest};
+use rivet_plugin_api::{Category, Error as ApiError, Filter, ReadRequest};
 use serde_json::json;
 
 pub use self::watch::Watch;
@@ -66,6 +66,14 @@ impl Reading {
                 Ok(Self { stops_at_failure: !checkpoint, ..ranges::plan(job, source, column, *size)? })
             }
         }
+    }
+
+    /// Prepares a window that was planned by another run or attempt: its snapshot is gone.
+    pub fn renew(&mut self, job: &Job<'_>, source: &mut SourceHandle) -> Result<()> {
+        if matches!(job.export.mode, Mode::Chunked { .. }) {
+            self.snapshot = ranges::snapshot(job, source)?;
+        }
+        Ok(())
     }
 
     /// The window of an intent whose bounds are fixed, so that every attempt reads the same rows. `None` for modes that
@@ -132,6 +140,18 @@ impl Reading {
             ChunkPlan { start, end, plan: json!({ "filter": piece.filter }) }
         };
         self.pieces.iter().map(chunk).collect()
+    }
+}
+
+/// A token for several readers; the inner error says why there is none.
+fn snapshot(source: &mut SourceHandle) -> Result<Result<String, String>> {
+    match source.snapshot() {
+        Ok(token) => Ok(Ok(token)),
+        // A standby cannot export snapshots, and there are servers that only speak the protocol.
+        Err(e) if matches!(e.category(), Category::Unsupported | Category::Permanent) => {
+            Ok(Err(format!("the server gives no snapshot: {e}")))
+        }
+        Err(e) => Err(e.into()),
     }
 }
 

@@ -175,6 +175,7 @@ impl Run<'_> {
                 if open.is_none() {
                     window.verify(&mut reading, self.options.validate, &mut to)?;
                 }
+                reading.renew(self.job, &mut from)?;
                 reading
             }
             None => Reading::plan(self.job, self.state, &mut from)?,

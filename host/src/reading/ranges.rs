@@ -14,8 +14,7 @@ const MOST_CHUNKS: usize = 1_000_000;
 const MICROS: i128 = 1_000_000;
 
 pub(super) fn plan(job: &Job<'_>, source: &mut SourceHandle, column: &str, size: u64) -> Result<Reading> {
-    let several = job.export.parallel > 1 && job.source_can().snapshot;
-    let snapshot = if several { Some(source.snapshot()?) } else { None };
+    let snapshot = snapshot(job, source)?;
     let mut bounds = |above: Option<CursorValue>| -> Result<Bounds> {
         Ok(source.bounds(&BoundsRequest {
             query: job.export.query.text.clone(),
@@ -52,6 +51,15 @@ pub(super) fn plan(job: &Job<'_>, source: &mut SourceHandle, column: &str, size:
         pieces.push(null_keys(column, all.min));
     }
     Ok(Reading { snapshot, word: "chunk", ..Reading::of_pieces(pieces) })
+}
+
+/// What several workers read in, where the source has it.
+pub(super) fn snapshot(job: &Job<'_>, source: &mut SourceHandle) -> Result<Option<String>> {
+    if job.export.parallel < 2 || !job.source_can().snapshot {
+        return Ok(None);
+    }
+    let snapshot = super::snapshot(source)?;
+    Ok(snapshot.inspect_err(|reason| tracing::warn!("chunks are read at different times: {reason}")).ok())
 }
 
 /// Rows without a key are in no range. Without any key at all, this is every row.

@@ -2,7 +2,7 @@
 //! several connections in one snapshot.
 
 use rivet_plugin_api::abi::SourceHandle;
-use rivet_plugin_api::{Category, Filter, SplitRequest};
+use rivet_plugin_api::{Filter, SplitRequest};
 
 use super::{Piece, Reading};
 use crate::error::Result;
@@ -27,13 +27,9 @@ pub(super) fn plan(job: &Job<'_>, source: &mut SourceHandle) -> Result<Reading> 
     if job.writes_to_stdout() {
         return whole(Some("the destination takes one stream".to_owned()));
     }
-    let snapshot = match source.snapshot() {
+    let snapshot = match super::snapshot(source)? {
         Ok(token) => Some(token),
-        // A standby cannot export snapshots, and there are servers that only speak the protocol.
-        Err(e) if matches!(e.category(), Category::Unsupported | Category::Permanent) => {
-            return whole(Some(format!("the server gives no snapshot: {e}")));
-        }
-        Err(e) => return Err(e.into()),
+        Err(reason) => return whole(Some(reason)),
     };
     let request = SplitRequest {
         query: job.export.query.text.clone(),

@@ -60,7 +60,7 @@ def one_table(server: Server, table: str, truth: Path, options: argparse.Namespa
         say(f"{server.name} {table:8} {name:14} checked: {row.failure or row.verdict or 'drained'}")
     for turn in range(options.runs):
         for row in rows:
-            if row.failure:
+            if row.failure or far_behind(row, rows):
                 continue
             try:
                 run = measure(TOOLS[row.tool], places, server, table, out, options.limit)
@@ -72,6 +72,12 @@ def one_table(server: Server, table: str, truth: Path, options: argparse.Namespa
                 f"{run.cpu:.2f} s CPU, {run.rss:.0f} MiB" + (", disturbed" if run.foreign > 0.15 else ""))
     clear(out)
     return rows
+
+
+def far_behind(row: Row, rows: list[Row]) -> bool:
+    """Whether the first measured run took more than twice as long as ours: further ones would take hours and show no more."""
+    ours = next((r.runs[0].wall for r in rows if r.tool == "rivet" and r.runs), None)
+    return bool(ours and row.runs and row.runs[0].wall > 2 * ours)
 
 
 def speed(servers: list[Server], options: argparse.Namespace, places: Places) -> str:

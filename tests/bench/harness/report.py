@@ -27,8 +27,8 @@ def spread(values: list[float], digits: int = 1) -> str:
 def table(title: str, rows: list[Row]) -> str:
     """The floor first, then by time; failures last. `~` marks rows during which others used over 15 % of the machine."""
     lines = [f"### {title}", "",
-             "| tool | wall s (min–max) | × floor | CPU s | server's CPU s | peak RSS MiB | files | MB | values |",
-             "|---|--:|--:|--:|--:|--:|--:|--:|---|"]
+             "| tool | n | wall s (min–max) | × floor | CPU s | server's CPU s | peak RSS MiB | files | MB | values |",
+             "|---|--:|--:|--:|--:|--:|--:|--:|--:|---|"]
     floor = next((median([r.wall for r in row.runs]) for row in rows if row.tool == "floor" and row.runs), None)
     done = [row for row in rows if row.runs]
     for row in sorted(done, key=lambda row: (row.tool != "floor", median([r.wall for r in row.runs]))):
@@ -37,13 +37,13 @@ def table(title: str, rows: list[Row]) -> str:
         mark = "~" if median([run.foreign for run in runs]) > 0.15 else ""
         times = f"{median(wall) / floor:.2f}" if floor else ""
         written = (str(verdict.files), f"{verdict.bytes / 1e6:.1f}", str(verdict)) if verdict else ("", "", "")
-        cells = [row.tool, mark + spread(wall), times, f"{median([r.cpu for r in runs]):.1f}",
+        cells = [row.tool, str(len(runs)), mark + spread(wall), times, f"{median([r.cpu for r in runs]):.1f}",
                  f"{median([r.server_cpu for r in runs]):.1f}", spread([r.rss for r in runs], 0), *written]
         lines.append("| " + " | ".join(cells) + " |")
     for row in rows:
         if not row.runs:
             failure = row.failure.replace("|", "/")
-            lines.append(f"| {row.tool} | failed: {failure} | | | | | | | |")
+            lines.append(f"| {row.tool} | | failed: {failure} | | | | | | | |")
     return "\n".join(lines) + "\n"
 
 
