@@ -197,7 +197,8 @@ impl Job<'_> {
         let tuning = &self.tuning;
         let batch = match tuning.batch_size_memory_mb {
             Some(mb) => BatchSize { rows: MOST_ROWS, bytes: usize::try_from(mb << 20).unwrap_or(usize::MAX) },
-            None => BatchSize { rows: tuning.batch_size, bytes: BATCH_BYTES },
+            // Several readers share what one may hold.
+            None => BatchSize { rows: tuning.batch_size, bytes: BATCH_BYTES / self.export.parallel.clamp(1, 4) },
         };
         ReadRequest {
             query: self.export.query.text.clone(),

@@ -13,8 +13,11 @@ use crate::error::Result;
 use crate::reading::{Reading, cursor_of};
 use crate::state::{ChunkPlan, Commit, Intent, RunMetrics, SchemaColumn};
 
-/// What the writers of one export may hold in memory together.
-const WRITER_BYTES: u64 = 64 << 20;
+/// What a single writer may hold in memory.
+const WRITER_BYTES: u64 = 48 << 20;
+
+/// What several writers may hold together. Less than a single one, for each of their readers holds batches as well.
+const CREW_BYTES: u64 = 32 << 20;
 
 /// Names tried before giving up on finding one that is free.
 const MOST_NAMES: u32 = 100;
@@ -69,7 +72,10 @@ impl<'a> Open<'a> {
             metadata: metadata.into_iter().map(|(key, value)| (key.into(), value.into())).collect(),
             replace: self.begun.get(chunk).is_some_and(|begun| begun.load(Ordering::SeqCst)),
             verify,
-            memory_bytes: Some(WRITER_BYTES / self.workers()),
+            memory_bytes: Some(match self.workers() {
+                1 => WRITER_BYTES,
+                several => CREW_BYTES / several,
+            }),
         }
     }
 
