@@ -89,9 +89,9 @@ class Report(unittest.TestCase):
         rows = [report.Row("b", [run(3), run(2), run(4)]), report.Row("broken", failure="no | pipe"),
                 report.Row("floor", [run(5)])]
         lines = report.table("t", rows).splitlines()
-        self.assertTrue(lines[4].startswith("| floor | 5.0 (5.0–5.0) | 1.00 "))
-        self.assertTrue(lines[5].startswith("| b | 3.0 (2.0–4.0) | 0.60 "))
-        self.assertTrue(lines[6].startswith("| broken | failed: no / pipe "))
+        self.assertTrue(lines[4].startswith("| floor | 1 | 5.0 (5.0–5.0) | 1.00 "))
+        self.assertTrue(lines[5].startswith("| b | 3 | 3.0 (2.0–4.0) | 0.60 "))
+        self.assertTrue(lines[6].startswith("| broken | | failed: no / pipe "))
 
     def test_only_the_text_between_the_markers_changes(self):
         with tempfile.TemporaryDirectory() as folder:
