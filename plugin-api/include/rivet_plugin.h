@@ -197,6 +197,7 @@ typedef struct RvDestination {
     RvClose abort;                                                      /* leaves nothing; the writer is gone */
     RvCall stat;                                                        /* part name -> PartStat or null */
     RvCall remove;                                                      /* part name -> null */
+    RvCall put;                                                         /* PutRequest -> Part */
     RvClose close;                                                      /* writers may outlive the handle */
 } RvDestination;
 

@@ -314,6 +314,8 @@ pub struct RvDestination {
     pub stat: RvCall,
     /// A part name as JSON string; answers `null`.
     pub remove: RvCall,
+    /// Takes a [`PutRequest`](crate::PutRequest), answers a [`Part`](crate::Part).
+    pub put: RvCall,
     /// Ends the handle. Writers may outlive it.
     pub close: RvClose,
 }
@@ -391,5 +393,5 @@ const _: () = {
     assert!(size_of::<RvStr>() == 16 && size_of::<RvBuf>() == 40 && size_of::<RvError>() == 56);
     assert!(size_of::<RvCancel>() == 32 && size_of::<RvHost>() == 48 && size_of::<RvField>() == 48);
     assert!(size_of::<RvLog>() == 80 && size_of::<RvPlugin>() == 104 && size_of::<RvProgress>() == 16);
-    assert!(size_of::<RvSource>() == 104 && size_of::<RvDestination>() == 80);
+    assert!(size_of::<RvSource>() == 104 && size_of::<RvDestination>() == 88);
 };

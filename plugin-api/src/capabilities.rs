@@ -38,6 +38,8 @@ pub struct DestinationCapabilities {
     pub stat: bool,
     /// `remove` deletes a finished part.
     pub remove: bool,
+    /// `put` writes a small text beside the parts.
+    pub put: bool,
     /// The output cannot be read again, written again or split (a pipe).
     pub stream: bool,
     /// Takes `parquet`.
@@ -66,6 +68,14 @@ impl SourceCapabilities {
 
 impl DestinationCapabilities {
     /// `begin`, `write`, `finish` and `abort` only, for a destination that takes batches as they are.
-    pub const NONE: Self =
-        Self { atomic: false, stat: false, remove: false, stream: false, parquet: false, csv: false, arrow: false };
+    pub const NONE: Self = Self {
+        atomic: false,
+        stat: false,
+        remove: false,
+        put: false,
+        stream: false,
+        parquet: false,
+        csv: false,
+        arrow: false,
+    };
 }

@@ -36,6 +36,11 @@ pub trait Destination: Sized + Send + 'static {
     fn remove(&mut self, _name: &str, _context: &Context) -> Result<()> {
         Err(Error::unsupported("this destination does not offer \"remove\""))
     }
+
+    /// Writes a small text, durable and visible whole or not at all; with [`DestinationCapabilities::put`].
+    fn put(&mut self, _request: PutRequest, _context: &Context) -> Result<Part> {
+        Err(Error::unsupported("this destination does not offer \"put\""))
+    }
 }
 
 /// One attempt to write. Exactly one of `finish` and `abort` ends it; dropping it counts as `abort`.
@@ -91,6 +96,19 @@ impl WriteRequest {
             format!("{}.{extension}", self.base_name)
         }
     }
+}
+
+/// A small text to lay beside the parts, such as a manifest of them.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PutRequest {
+    /// File name, without directory or prefix.
+    pub name: String,
+    /// What it holds.
+    pub content: String,
+    /// Whether one of this name may be replaced; a taken name is [`Category::Conflict`](crate::Category::Conflict)
+    /// otherwise.
+    pub replace: bool,
 }
 
 /// How file-like destinations encode batches.

@@ -85,8 +85,8 @@ pub use capabilities::{DestinationCapabilities, SourceCapabilities};
 pub use context::{Cancel, CancelGuard, Context};
 pub use cursor::{CursorValue, civil_from_days};
 pub use destination::{
-    BatchWriter, Compression, Destination, DestinationProbe, Format, FormatKind, Part, PartStat, Progress, Receipt,
-    WriteRequest,
+    BatchWriter, Compression, Destination, DestinationProbe, Format, FormatKind, Part, PartStat, Progress, PutRequest,
+    Receipt, WriteRequest,
 };
 pub use error::{Category, Error, Result, ResultExt};
 pub use source::{

@@ -17,7 +17,8 @@ use super::{
 };
 use crate::{
     Bounds, BoundsRequest, Cancel, CancelGuard, Category, DescribeRequest, Description, DestinationProbe, Error,
-    Explanation, PartStat, Probe, Progress, ReadRequest, Receipt, Result, Split, SplitRequest, WriteRequest,
+    Explanation, Part, PartStat, Probe, Progress, PutRequest, ReadRequest, Receipt, Result, Split, SplitRequest,
+    WriteRequest,
 };
 
 /// Runs one call and reads its error.
@@ -355,6 +356,11 @@ impl DestinationHandle {
     /// See [`Destination::remove`](crate::Destination::remove).
     pub fn remove(&mut self, name: &str) -> Result<()> {
         self.raw.answer("remove", self.table.remove, &to_json(&name)?)
+    }
+
+    /// See [`Destination::put`](crate::Destination::put).
+    pub fn put(&mut self, request: &PutRequest) -> Result<Part> {
+        self.raw.answer("put", self.table.put, &to_json(request)?)
     }
 
     /// Ends the handle and says whether that went well; dropping it ends it too.

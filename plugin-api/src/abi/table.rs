@@ -255,6 +255,7 @@ impl<D: Destination> DestinationTable<D> {
         abort: RvClose(Some(abort)),
         stat: RvCall(Some(Self::stat)),
         remove: RvCall(Some(Self::remove)),
+        put: RvCall(Some(Self::put)),
         close: RvClose(Some(close::<D>)),
     };
 
@@ -272,6 +273,10 @@ impl<D: Destination> DestinationTable<D> {
 
     extern "C" fn remove(h: *mut c_void, r: RvStr, out: *mut RvBuf, err: *mut RvError) -> i32 {
         call(h, out, err, |d: &mut D, c| d.remove(&request::<String>(r)?, c))
+    }
+
+    extern "C" fn put(h: *mut c_void, r: RvStr, out: *mut RvBuf, err: *mut RvError) -> i32 {
+        call(h, out, err, |d: &mut D, c| d.put(request(r)?, c))
     }
 
     extern "C" fn begin(

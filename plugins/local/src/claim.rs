@@ -111,7 +111,7 @@ fn parse(name: &str) -> Option<(&str, &str)> {
     (number || what == LOCK).then_some((base, what))
 }
 
-/// Whether `base` is `<export>_<YYYYMMDD>_<HHMMSS>` with nothing or a further `_...` behind it.
+/// Whether `base` is `<export>_<YYYYMMDD>_<HHMMSS>` with nothing, a further `_...` or a `.manifest.json` behind it.
 fn is_of_export(base: &str, export: &str) -> bool {
     let Some(stamp) = base.strip_prefix(export).and_then(|rest| rest.strip_prefix('_')) else {
         return false;
@@ -122,7 +122,9 @@ fn is_of_export(base: &str, export: &str) -> bool {
     digits(0..8)
         && stamp.as_bytes().get(8) == Some(&b'_')
         && digits(9..15)
-        && (rest.is_empty() || rest[0] == b'_' && rest.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_'))
+        && (rest.is_empty()
+            || matches!(rest[0], b'_' | b'.')
+                && rest.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.')))
 }
 
 /// The locked file, created when there was none; `None` when somebody else holds it.

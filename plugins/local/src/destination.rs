@@ -7,14 +7,15 @@ use std::path::Path;
 
 use arrow_schema::SchemaRef;
 use rivet_plugin_api::{
-    BatchWriter, Context, Destination, DestinationCapabilities, DestinationProbe, Error, PartStat, Result, WriteRequest,
+    BatchWriter, Context, Destination, DestinationCapabilities, DestinationProbe, Error, Part, PartStat, PutRequest,
+    Result, WriteRequest,
 };
 use rivet_plugin_base::{Checksum, PartWriter, encode};
 
 use crate::Options;
 use crate::directory::Directory;
 use crate::error::failed;
-use crate::store::LocalStore;
+use crate::store::{self, LocalStore};
 
 /// Writes exports to a directory.
 pub struct Local {
@@ -28,6 +29,7 @@ impl Destination for Local {
         atomic: true,
         stat: true,
         remove: true,
+        put: true,
         stream: false,
         parquet: true,
         csv: true,
@@ -85,6 +87,16 @@ impl Destination for Local {
             self.directory.sync()?;
         }
         Ok(())
+    }
+
+    fn put(&mut self, request: PutRequest, _context: &Context) -> Result<Part> {
+        let PutRequest { name, content, replace } = request;
+        store::put(&self.directory, &name, content.as_bytes(), replace)?;
+        let mut checksum = Checksum::new();
+        checksum.update(content.as_bytes());
+        let location = self.directory.path().join(&name).display().to_string();
+        let (bytes, checksum) = (content.len() as u64, checksum.to_string());
+        Ok(Part { name, location, bytes, checksum, ..Part::default() })
     }
 }
 

@@ -65,17 +65,7 @@ impl Store for LocalStore {
 
     fn create(&mut self, index: usize, _name: &str, _reread: bool) -> Result<LocalPart> {
         let claim = self.claim.as_ref().ok_or_else(|| Error::internal("the attempt was ended before"))?;
-        let path = self.directory.join(&claim.temporary_name(index))?;
-        // The mode is left to the umask, as for any file a user makes; create_new does not follow links.
-        let file = OpenOptions::new().write(true).create_new(true).open(&path);
-        let file = file.map_err(|e| failed("create", &path, &e))?;
-        Ok(LocalPart {
-            directory: self.directory.clone(),
-            path,
-            file: Some(BufWriter::with_capacity(BUFFER_BYTES, file)),
-            replace: self.replace,
-            temporary: true,
-        })
+        LocalPart::create(&self.directory, &claim.temporary_name(index), self.replace)
     }
 
     fn location(&self, name: &str) -> String {
@@ -102,6 +92,22 @@ impl Store for LocalStore {
         self.claim = None;
         Ok(())
     }
+}
+
+/// Writes a small file, whole or not at all.
+pub(crate) fn put(directory: &Directory, name: &str, content: &[u8], replace: bool) -> Result<()> {
+    directory.join(name)?;
+    directory.create()?;
+    let claim = Claim::take(directory, name)?;
+    if directory.look_up(name)?.is_some() && !replace {
+        let taken = directory.join(name)?;
+        return Err(Error::conflict(format!("\"{}\" exists already", taken.display())));
+    }
+    let mut file = LocalPart::create(directory, &claim.temporary_name(0), replace)?;
+    file.append(content)?;
+    file.seal()?;
+    file.publish(name)?;
+    directory.sync()
 }
 
 /// A temporary file that becomes a part.
@@ -168,6 +174,14 @@ impl Drop for LocalPart {
 }
 
 impl LocalPart {
+    fn create(directory: &Directory, name: &str, replace: bool) -> Result<Self> {
+        let path = directory.join(name)?;
+        // The mode is left to the umask, as for any file a user makes; create_new does not follow links.
+        let file = OpenOptions::new().write(true).create_new(true).open(&path);
+        let file = Some(BufWriter::with_capacity(BUFFER_BYTES, file.map_err(|e| failed("create", &path, &e))?));
+        Ok(Self { directory: directory.clone(), path, file, replace, temporary: true })
+    }
+
     /// Gives the file its name unless the name is taken, which the system checks in the same step.
     fn link(&mut self, target: &Path, taken: bool) -> Result<()> {
         match fs::hard_link(&self.path, target) {

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use rivet_plugin_api::{
-    BatchWriter, Context, Destination, DestinationCapabilities, DestinationProbe, Part, PartStat, Progress, Receipt,
-    Result, WriteRequest,
+    BatchWriter, Context, Destination, DestinationCapabilities, DestinationProbe, Part, PartStat, Progress, PutRequest,
+    Receipt, Result, WriteRequest,
 };
 
 use crate::options::{self, Options};
@@ -22,6 +22,7 @@ impl Destination for FaultDestination {
     const CAPABILITIES: DestinationCapabilities = DestinationCapabilities {
         stat: true,
         remove: true,
+        put: true,
         stream: true,
         parquet: true,
         ..DestinationCapabilities::NONE
@@ -50,6 +51,11 @@ impl Destination for FaultDestination {
 
     fn remove(&mut self, _: &str, context: &Context) -> Result<()> {
         self.options.strike("remove", context)
+    }
+
+    fn put(&mut self, request: PutRequest, context: &Context) -> Result<Part> {
+        self.options.strike("put", context)?;
+        Ok(Part { name: request.name, location: "nowhere".to_owned(), ..Part::default() })
     }
 }
 

@@ -58,6 +58,11 @@ pub(crate) fn cases(spec: &Spec, _: &DestinationTarget) -> Result<Vec<Case<Desti
     } else {
         Case::new("remove_is_refused", part::remove_is_refused)
     });
+    cases.push(if can.put {
+        Case::new("put_keeps_what_is_there", part::put_keeps_what_is_there)
+    } else {
+        Case::new("put_is_refused", part::put_is_refused)
+    });
     Ok(cases)
 }
 

@@ -1,6 +1,6 @@
 //! Parts: their names, their sizes, and what can be asked of them later.
 
-use rivet_plugin_api::{Category, Format, FormatKind, WriteRequest};
+use rivet_plugin_api::{Category, Format, FormatKind, PutRequest, WriteRequest};
 
 use super::{Destination, content, sample};
 use crate::check::{ensure, refused};
@@ -98,4 +98,30 @@ pub(super) fn stat_is_refused(destination: &Destination) -> Outcome {
 
 pub(super) fn remove_is_refused(destination: &Destination) -> Outcome {
     refused("\"remove\"", destination.open()?.remove("kit.parquet"), Category::Unsupported).map(drop)
+}
+
+pub(super) fn put_keeps_what_is_there(destination: &Destination) -> Outcome {
+    let (before, name) = (destination.list(), format!("{}.manifest.json", destination.request("put")?.base_name));
+    let mut handle = destination.open()?;
+    let request = PutRequest { name: name.clone(), content: "{\"a\": 1}\n".to_owned(), replace: false };
+    let put = handle.put(&request)?;
+    ensure!((put.name.as_str(), put.bytes) == (name.as_str(), 9), "\"put\" answers {put:?}");
+    refused("a taken name", handle.put(&request), Category::Conflict)?;
+    let content = "{}".to_owned();
+    let put = handle.put(&PutRequest { replace: true, content, ..request })?;
+    ensure!(put.bytes == 2, "after replacing, \"put\" answers {put:?}");
+    if destination.half()?.capabilities.stat {
+        let stat = handle.stat(&name)?;
+        ensure!(stat.as_ref().is_some_and(|stat| stat.bytes == 2), "what was put has the stat {stat:?}");
+    }
+    if destination.half()?.capabilities.remove {
+        handle.remove(&name)?;
+        destination.unchanged("\"put\"", &before)?;
+    }
+    Ok(())
+}
+
+pub(super) fn put_is_refused(destination: &Destination) -> Outcome {
+    let request = PutRequest { name: "kit.json".to_owned(), ..PutRequest::default() };
+    refused("\"put\"", destination.open()?.put(&request), Category::Unsupported).map(drop)
 }

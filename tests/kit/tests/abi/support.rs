@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use rivet_plugin_api::abi::{Plugin, Refusal, Trust, inspect};
 use rivet_plugin_api::arrow_array::{Int64Array, RecordBatch};
 use rivet_plugin_api::serde_json::Value;
-use rivet_plugin_api::{BoundsRequest, Cancel, DescribeRequest, ReadRequest, Result, WriteRequest};
+use rivet_plugin_api::{BoundsRequest, Cancel, DescribeRequest, PutRequest, ReadRequest, Result, WriteRequest};
 
 /// Every call that takes a handle, by half, in the order in which [`drive_source`] and [`drive_destination`] make them.
 pub const SOURCE_CALLS: [&str; 11] = [
@@ -24,8 +24,8 @@ pub const SOURCE_CALLS: [&str; 11] = [
     "close_reader",
     "close",
 ];
-pub const DESTINATION_CALLS: [&str; 9] =
-    ["open", "probe", "begin", "write", "abort", "finish", "stat", "remove", "close"];
+pub const DESTINATION_CALLS: [&str; 10] =
+    ["open", "probe", "begin", "write", "abort", "finish", "stat", "remove", "put", "close"];
 
 /// Inspects and loads a file the way a host must: the same descriptor for both.
 pub fn load(path: &Path, trust: Trust) -> std::result::Result<Plugin, Refusal> {
@@ -107,6 +107,7 @@ pub fn drive_destination(plugin: &Plugin, options: &Value) -> Result<()> {
     writer.finish()?;
     destination.stat("x")?;
     destination.remove("x")?;
+    destination.put(&PutRequest::default())?;
     destination.close()
 }
 
