@@ -1,5 +1,6 @@
 //! The command line. Its help is the manual.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
@@ -89,7 +90,7 @@ pub struct RunArgs {
     /// Run only this export.
     #[arg(short, long, value_name = "NAME")]
     pub export: Option<String>,
-    /// Read every finished file back and compare its rows before it becomes visible.
+    /// Read every finished file back and compare it with what was written before it becomes visible.
     #[arg(long)]
     pub validate: bool,
     /// Count the rows of each export's window in the source afterwards, and refuse files with another number of rows.
@@ -144,6 +145,11 @@ pub struct ExportArgs {
     pub export: String,
 }
 
+fn at_least_one(text: &str) -> Result<usize, String> {
+    let number = text.parse::<NonZeroUsize>().map_err(|_| "not a whole number from 1 on".to_owned())?;
+    Ok(number.get())
+}
+
 /// Which part of the history.
 #[derive(Args, Debug)]
 pub struct HistoryArgs<const LAST: usize> {
@@ -153,7 +159,7 @@ pub struct HistoryArgs<const LAST: usize> {
     #[arg(short, long, value_name = "NAME")]
     pub export: Option<String>,
     /// How many entries.
-    #[arg(short, long, value_name = "N", default_value_t = LAST)]
+    #[arg(short, long, value_name = "N", default_value_t = LAST, value_parser = at_least_one)]
     pub last: usize,
 }
 

@@ -31,11 +31,12 @@ use rivet_plugin_api::Error;
 pub use connector::Connector;
 pub use diagnostic::{ConfigError, Diagnostic};
 pub use expand::parse_param;
-pub use export::{Export, MetaColumns, Mode, OnSchemaChange, Quality, Query};
-pub use file::directory;
+pub use export::{CursorLag, Export, MetaColumns, Mode, OnSchemaChange, Quality, Query};
+pub use file::{directory, is_stream};
 pub use node::Span;
 pub use notifications::{Notifications, Occasion, Slack};
 pub use resolve::Resolved;
+pub(crate) use suggest::did_you_mean;
 pub use tuning::{Profile, Tuning, TuningSection};
 
 use connector::Origin;

@@ -2,13 +2,14 @@
 //! numbered once, so that nothing can shift between two chunks.
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
-use rivet_plugin_api::Cancel;
-use rivet_plugin_api::abi::{DestinationHandle, ReaderHandle, WriterHandle};
+use rivet_plugin_api::abi::{DestinationHandle, WriterHandle};
+use rivet_plugin_api::{Cancel, Filter};
 
 use crate::error::Result;
+use crate::inspect::Inspector;
 use crate::plan::Job;
 use crate::window::Open;
+use crate::workers::Begun;
 
 /// Counts the rows of one read off into chunks.
 pub struct Dense<'a, 'w> {
@@ -18,10 +19,8 @@ pub struct Dense<'a, 'w> {
     pub open: &'a mut Open<'w>,
     /// Where they go.
     pub to: &'a mut DestinationHandle,
-    /// The columns.
-    pub schema: &'a SchemaRef,
-    /// The run's identity, for the files.
-    pub run_id: &'a str,
+    /// Looks at all rows.
+    pub inspector: &'a Inspector<'a>,
     /// Whether files are read back.
     pub verify: bool,
     /// Rows of a chunk.
@@ -31,24 +30,29 @@ pub struct Dense<'a, 'w> {
 }
 
 impl Dense<'_, '_> {
-    /// Reads everything; `writer` is that of chunk 0.
-    pub fn run(mut self, mut reader: ReaderHandle, writer: WriterHandle) -> Result<()> {
+    /// Reads everything; `begun` is chunk 0.
+    pub fn run(mut self, begun: Begun) -> Result<()> {
+        let Begun { mut reader, writer } = begun;
         let throttle = self.job.throttle();
+        let mut inspection = self.inspector.inspect(&Filter::All)?;
         let (mut chunk, mut rows, mut writer) = (0, 0, Some(writer));
         while let Some(mut batch) = reader.next()? {
             let read = batch.num_rows();
+            inspection.see(&batch)?;
             while batch.num_rows() > 0 {
                 if rows == self.size {
                     self.finish(chunk, writer.take())?;
                     (chunk, rows) = (chunk + 1, 0);
                 }
-                let mut open = match writer.take() {
-                    Some(writer) => writer,
-                    None => self.begin(chunk)?,
+                let mut open = if let Some(writer) = writer.take() {
+                    writer
+                } else {
+                    inspection.turn_over(self.inspector.meta()?);
+                    self.begin(chunk)?
                 };
                 let some = split_off(&mut batch, self.size - rows);
                 rows += some.num_rows() as u64;
-                open.write(some)?;
+                open.write(inspection.complete(some)?)?;
                 writer = Some(open);
             }
             throttle.after(read, self.cancel);
@@ -56,13 +60,14 @@ impl Dense<'_, '_> {
             self.cancel.check()?;
         }
         reader.close()?;
+        inspection.keep()?;
         self.finish(chunk, writer)
     }
 
     fn begin(&mut self, chunk: usize) -> Result<WriterHandle> {
         self.open.add_chunk()?;
-        let request = self.open.request(chunk, self.run_id, self.verify);
-        let writer = self.to.begin(&request, self.schema, self.cancel)?;
+        let request = self.open.request(chunk, self.inspector.run_id(), self.verify);
+        let writer = self.to.begin(&request, self.inspector.files(), self.cancel)?;
         self.open.record_begun(chunk)?;
         Ok(writer)
     }

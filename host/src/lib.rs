@@ -13,14 +13,18 @@ mod reading;
 mod dense;
 mod window;
 mod workers;
+mod meta;
 mod pipeline;
 mod queue;
+mod quality;
 mod throttle;
+mod inspect;
 mod retry;
 mod clock;
 mod memory;
 pub mod state;
 mod report;
+mod notify;
 mod error;
 
 use std::io::{IsTerminal as _, Write as _};

@@ -6,10 +6,11 @@ use arrow_array::RecordBatch;
 use rivet_plugin_api::abi::{ReaderHandle, WriterHandle};
 use rivet_plugin_api::{Cancel, Error, Receipt, Result};
 
+use crate::inspect::Inspection;
 use crate::memory::Threshold;
 use crate::queue::Queue;
-use crate::reading::Watch;
 use crate::throttle::Throttle;
+use crate::workers::Begun;
 
 /// What a connector should aim at for one batch: large enough to amortise a call, small enough to stay in the cache.
 pub const BATCH_BYTES: usize = 4 << 20;
@@ -35,38 +36,65 @@ pub struct Flow<'a> {
     pub threshold: &'a Threshold,
     /// How reading and writing share the processor.
     pub pace: Pace,
-    /// Who looks at them.
-    pub watch: &'a Watch,
     /// Ends it.
     pub cancel: &'a Cancel,
 }
 
-/// Reads everything, writes it, makes it durable, and answers what landed. After an error nothing of the attempt is left.
-pub fn run(reader: ReaderHandle, writer: WriterHandle, flow: &Flow<'_>) -> Result<Receipt> {
-    let (rows, writer) = match flow.pace {
-        Pace::Inline => in_turn(reader, writer, flow)?,
-        Pace::Overlapped => overlapped(reader, writer, flow)?,
-    };
-    let receipt = writer.finish()?;
-    let landed: u64 = receipt.parts.iter().map(|part| part.rows).sum();
-    if landed == rows {
-        Ok(receipt)
-    } else {
-        Err(Error::internal(format!("{rows} rows were read but the destination reports {landed}")))
+/// Rows that a writer has taken and not published.
+pub struct Moved {
+    rows: u64,
+    writer: WriterHandle,
+}
+
+impl Moved {
+    /// How many.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Makes everything durable and visible, and answers what landed. After an error nothing of the attempt is left, nor
+    /// when this is dropped instead.
+    pub fn finish(self) -> Result<Receipt> {
+        let receipt = self.writer.finish()?;
+        let landed: u64 = receipt.parts.iter().map(|part| part.rows).sum();
+        if landed == self.rows {
+            return Ok(receipt);
+        }
+        Err(Error::internal(format!("{} rows were read but the destination reports {landed}", self.rows)))
     }
 }
 
-fn in_turn(reader: ReaderHandle, mut writer: WriterHandle, flow: &Flow<'_>) -> Result<(u64, WriterHandle)> {
-    let rows = read_all(reader, flow, |batch| writer.write(batch).map(drop))?;
-    Ok((rows, writer))
+/// Reads everything and writes it. After an error nothing of the attempt is left.
+pub fn pass(begun: Begun, flow: &Flow<'_>, inspection: &mut Inspection<'_>) -> Result<Moved> {
+    let Begun { reader, writer } = begun;
+    match flow.pace {
+        Pace::Inline => in_turn(reader, writer, flow, inspection),
+        Pace::Overlapped => overlapped(reader, writer, flow, inspection),
+    }
 }
 
-fn overlapped(reader: ReaderHandle, writer: WriterHandle, flow: &Flow<'_>) -> Result<(u64, WriterHandle)> {
+fn in_turn(
+    reader: ReaderHandle,
+    mut writer: WriterHandle,
+    flow: &Flow<'_>,
+    inspection: &mut Inspection<'_>,
+) -> Result<Moved> {
+    let rows = read_all(reader, flow, |batch| writer.write(inspection.pass(batch)?).map(drop))?;
+    Ok(Moved { rows, writer })
+}
+
+fn overlapped(
+    reader: ReaderHandle,
+    writer: WriterHandle,
+    flow: &Flow<'_>,
+    inspection: &mut Inspection<'_>,
+) -> Result<Moved> {
     let queue = Queue::new(QUEUE_BYTES);
     let (read, written) = thread::scope(|scope| {
         let writing = scope.spawn(|| write_all(writer, &queue));
         let end = Close(&queue);
         let read = read_all(reader, flow, |batch| {
+            let batch = inspection.pass(batch)?;
             let bytes = batch.get_array_memory_size();
             if queue.push(batch, bytes) { Ok(()) } else { Err(Error::cancelled()) }
         });
@@ -76,7 +104,7 @@ fn overlapped(reader: ReaderHandle, writer: WriterHandle, flow: &Flow<'_>) -> Re
     let written = written.unwrap_or_else(|_| Err(Error::internal("the writing thread panicked")));
     // A writer that failed has closed the queue under the reader, so its error is the cause.
     match (read, written) {
-        (Ok(rows), Ok(writer)) => Ok((rows, writer)),
+        (Ok(rows), Ok(writer)) => Ok(Moved { rows, writer }),
         (_, Err(e)) | (Err(e), Ok(_)) => Err(e),
     }
 }
@@ -95,7 +123,6 @@ fn read_all(mut reader: ReaderHandle, flow: &Flow<'_>, mut take: impl FnMut(Reco
     while let Some(batch) = reader.next()? {
         let count = batch.num_rows();
         rows += count as u64;
-        flow.watch.see(&batch)?;
         take(batch)?;
         if rows - reported >= 1_000_000 {
             reported = rows;

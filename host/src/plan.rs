@@ -54,7 +54,6 @@ pub fn prepare<'a>(config: &'a Config, only: Option<&str>, catalog: &Catalog) ->
     if exports.is_empty() {
         return Ok(Vec::new());
     }
-    exports.iter().try_for_each(|export| check_offered(export))?;
     let source = endpoint(&config.source, Half::Source, catalog);
     let destinations = exports.iter().map(|export| endpoint(&export.destination, Half::Destination, catalog));
     let mut endpoints = together(std::iter::once(source).chain(destinations))?.into_iter();
@@ -66,7 +65,8 @@ pub fn prepare<'a>(config: &'a Config, only: Option<&str>, catalog: &Catalog) ->
         Some(Job { export, tuning, threshold, source: Arc::clone(source.as_ref()?), destination })
     };
     let jobs: Vec<Job<'a>> = exports.into_iter().zip(endpoints).filter_map(job).collect();
-    jobs.iter().try_for_each(Job::check_source)?;
+    jobs.iter()
+        .try_for_each(|job| job.check_source().and_then(|()| job.check_params()).and_then(|()| job.check_manifest()))?;
     Ok(jobs)
 }
 
@@ -86,22 +86,6 @@ fn together<T>(results: impl Iterator<Item = Result<T>>) -> Result<Vec<T>> {
         }
     }
     mistakes.map_or(Ok(values), |e| Err(e.into()))
-}
-
-/// What the configuration language has and this version does not do is refused, never ignored.
-fn check_offered(export: &Export) -> Result<()> {
-    let meta = export.meta_columns;
-    let missing = [
-        (meta.exported_at || meta.row_hash || meta.run_id, "`meta_columns`".to_owned()),
-        (export.quality.is_some(), "`quality`".to_owned()),
-    ];
-    match missing.into_iter().find(|(wanted, _)| *wanted) {
-        None => Ok(()),
-        Some((_, what)) => {
-            let text = format!("export \"{}\" needs {what}, which this version does not offer yet", export.name);
-            Err(Error::Usage(ApiError::config(text).hint("remove it, or stay with rivet 0.2 for this export")))
-        }
-    }
 }
 
 fn endpoint(connector: &Connector, half: Half, catalog: &Catalog) -> Result<Endpoint> {
@@ -173,6 +157,29 @@ impl Job<'_> {
         Err(Error::Usage(ApiError::config(text).hint("use `mode: full`, or a newer version of the connector")))
     }
 
+    /// Whether the source takes the values that the query names.
+    fn check_params(&self) -> Result<()> {
+        if self.export.params.is_empty() || self.source_can().params {
+            return Ok(());
+        }
+        let (export, kind) = (&self.export.name, &self.source.plugin.spec().name);
+        let text = format!("export \"{export}\" has `params`, which connector \"{kind}\" does not offer");
+        Err(Error::Usage(ApiError::config(text).hint("write the values into the query, or use ${NAME} with --param")))
+    }
+
+    /// Whether the destination can hold a manifest where one is asked for.
+    fn check_manifest(&self) -> Result<()> {
+        let plugin = self.destination.plugin.spec();
+        if !self.export.manifest || plugin.destination.as_ref().is_some_and(|half| half.capabilities.put) {
+            return Ok(());
+        }
+        let text = format!(
+            "export \"{}\" has `manifest`, which connector \"{}\" does not offer",
+            self.export.name, plugin.name
+        );
+        Err(Error::Usage(ApiError::config(text).hint("remove `manifest`, or choose another destination")))
+    }
+
     /// Limits for the server.
     pub fn timeouts(&self) -> Timeouts {
         Timeouts { statement_s: self.tuning.statement_timeout_s, lock_s: self.tuning.lock_timeout_s }
@@ -202,6 +209,7 @@ impl Job<'_> {
         };
         ReadRequest {
             query: self.export.query.text.clone(),
+            params: self.export.params.clone(),
             filter,
             snapshot,
             batch,
@@ -217,6 +225,7 @@ impl Job<'_> {
     pub fn format(&self) -> Format {
         Format {
             kind: self.export.format,
+            arrow_layout: self.export.arrow_layout,
             compression: self.export.compression,
             level: self.export.compression_level,
             max_file_size: self.export.max_file_size.filter(|limit| *limit > 0),
@@ -231,7 +240,19 @@ impl Job<'_> {
     /// Differs when another configuration would write other files for the same window.
     pub fn config_fingerprint(&self) -> String {
         let export = self.export;
-        fingerprint(&(&export.query.text, format!("{:?}", export.mode), &export.mapping, self.format()))
+        let mut mode = export.mode.clone();
+        if let Mode::Incremental { cursor_lag, .. } = &mut mode {
+            // It decides where a window ends, and nothing about one whose end is recorded.
+            *cursor_lag = None;
+        }
+        fingerprint(&(
+            &export.query.text,
+            &export.params,
+            format!("{mode:?}"),
+            &export.mapping,
+            self.format(),
+            format!("{:?}", export.meta_columns),
+        ))
     }
 }
 

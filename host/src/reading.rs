@@ -1,6 +1,7 @@
 //! What one attempt reads: which rows, in how many parts, and where the cursor stands afterwards.
 
 mod incremental;
+mod lag;
 mod ranges;
 mod split;
 mod time_window;
@@ -50,7 +51,9 @@ impl Reading {
     /// Asks `source` what there is to read.
     pub fn plan(job: &Job<'_>, state: &State, source: &mut SourceHandle) -> Result<Self> {
         match &job.export.mode {
-            Mode::Incremental { cursor_column } => incremental::plan(job, state, source, cursor_column),
+            Mode::Incremental { cursor_column, cursor_lag } => {
+                incremental::plan(job, state, source, cursor_column, *cursor_lag)
+            }
             Mode::TimeWindow { column, encoding, days } => time_window::plan(column, *encoding, *days),
             Mode::Full => split::plan(job, source),
             Mode::Chunked { dense: true, checkpoint, column, .. } => {
@@ -124,6 +127,11 @@ impl Reading {
         }
     }
 
+    /// All rows.
+    pub fn everything() -> Self {
+        Self::of(Filter::All)
+    }
+
     fn of(filter: Filter) -> Self {
         Self::of_pieces(vec![Piece { filter, start: None, end: None }])
     }
@@ -137,7 +145,7 @@ impl Reading {
     pub fn chunks(&self) -> Vec<ChunkPlan> {
         let chunk = |piece: &Piece| {
             let (start, end) = (piece.start.clone(), piece.end.clone());
-            ChunkPlan { start, end, plan: json!({ "filter": piece.filter }) }
+            ChunkPlan { start, end, plan: json!({ "filter": piece.filter }).into() }
         };
         self.pieces.iter().map(chunk).collect()
     }

@@ -1,9 +1,12 @@
 //! When a failed attempt is repeated, and after which pause.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rivet_plugin_api::{Category, Error};
+
+mod words;
 
 /// The retries of one run, of which a window or each of its parts may use as many as the tuning allows.
 #[derive(Debug)]
@@ -45,10 +48,10 @@ pub struct Budget<'a> {
 impl Budget<'_> {
     /// Uses up one retry, says so in the log, and answers the pause before it; `None` when `error` is final.
     pub fn next(&mut self, error: &Error) -> Option<Duration> {
-        let pause = self.retry.pause(self.used + 1, error)?;
+        let pause = spread(self.retry.pause(self.used + 1, error)?, random());
         self.used += 1;
         self.attempts.made.fetch_add(1, Ordering::Relaxed);
-        let reconnects = matches!(error.category(), Category::Network | Category::Capacity);
+        let reconnects = matches!(words::category(error), Category::Network | Category::Capacity);
         let label = if reconnects { " reconnecting" } else { "" };
         let (retry, most, ms) = (self.used, self.retry.max_retries, pause.as_millis());
         tracing::warn!("retry {retry}/{most} in {ms}ms{label} ({error})");
@@ -66,9 +69,9 @@ pub struct Retry {
 }
 
 impl Retry {
-    /// The pause before retry number `retry`, counted from 1; `None` when the error is final or the budget is spent.
+    /// The least pause before retry number `retry`, counted from 1; `None` when the error is final or the budget is spent.
     pub fn pause(&self, retry: u32, error: &Error) -> Option<Duration> {
-        if retry > self.max_retries || !error.category().is_transient() {
+        if retry > self.max_retries || !words::category(error).is_transient() {
             return None;
         }
         let doubled = self.backoff.saturating_mul(1_u32.checked_shl(retry - 1).unwrap_or(u32::MAX));
@@ -78,11 +81,22 @@ impl Retry {
 
 /// What the kind of failure needs beyond the backoff, unless the failed system has named a pause itself.
 fn extra(error: &Error) -> Duration {
-    error.retry_after_hint().unwrap_or(match error.category() {
+    error.retry_after_hint().unwrap_or(match words::category(error) {
         Category::Capacity => Duration::from_secs(15),
         Category::Deadlock => Duration::from_secs(1),
         _ => Duration::ZERO,
     })
+}
+
+/// Up to a quarter more than `pause`, never less: readers that one outage has stopped do not come back all at once.
+fn spread(pause: Duration, random: u64) -> Duration {
+    let more = (pause.as_nanos() / 4).saturating_mul(u128::from(random)) >> u64::BITS;
+    pause.saturating_add(Duration::from_nanos(u64::try_from(more).unwrap_or(u64::MAX)))
+}
+
+/// Any number, from the keys that the standard library's maps get from the system.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 #[cfg(test)]
@@ -100,5 +114,28 @@ mod tests {
         assert_eq!(retry.pause(1, &Error::auth("no")), None);
         let patient = Retry { max_retries: u32::MAX, backoff: Duration::from_secs(2) };
         assert!(patient.pause(500, &Error::network("reset")).is_some(), "no overflow");
+    }
+    #[test]
+    fn a_pause_gets_up_to_a_quarter_longer_and_never_shorter() {
+        let second = Duration::from_secs(1);
+        assert_eq!(spread(second, 0), second);
+        assert_eq!(spread(second, 1 << 63), Duration::from_millis(1125));
+        assert_eq!(spread(second, u64::MAX).as_millis(), 1249);
+        assert_eq!(spread(Duration::ZERO, u64::MAX), Duration::ZERO);
+        assert!(spread(Duration::MAX, u64::MAX) >= Duration::from_secs(u64::MAX));
+        assert_ne!((random(), random()), (random(), random()));
+    }
+
+    #[test]
+    fn a_retry_is_counted_once_and_ends_with_the_budget() {
+        let attempts = Attempts::new(Retry { max_retries: 1, backoff: Duration::from_millis(100) });
+        let (mut window, mut chunk) = (attempts.budget(), attempts.budget_of(2));
+        let reset = Error::network("reset");
+        let pause = window.next(&reset).unwrap();
+        assert!((100..=125).contains(&pause.as_millis()), "{pause:?}");
+        assert_eq!(window.next(&reset), None);
+        assert!(chunk.next(&reset).is_some() && chunk.next(&reset).is_some() && chunk.next(&reset).is_none());
+        assert_eq!(attempts.made(), 3);
+        assert_eq!(attempts.budget().next(&Error::permanent("no")), None);
     }
 }

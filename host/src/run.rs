@@ -2,23 +2,27 @@
 
 use std::time::Duration;
 
-use arrow_schema::Schema;
-use rivet_plugin_api::abi::{ReaderHandle, SourceHandle, WriterHandle};
-use rivet_plugin_api::{Cancel, Category, Error as ApiError, Filter, Part};
+use rivet_plugin_api::abi::{DestinationHandle, SourceHandle};
+use rivet_plugin_api::{Cancel, Category, Error as ApiError, Part};
 
+use self::moving::{Moving, Signs};
 use crate::clock::{self, Stopwatch};
-use crate::config::{Mode, OnSchemaChange};
-use crate::dense::Dense;
+use crate::config;
 use crate::error::{Error, Result};
-use crate::pipeline::{self, Flow, Pace};
+use crate::inspect::Inspector;
 use crate::plan::Job;
-use crate::reading::{Reading, Watch};
+use crate::quality::Quality;
+use crate::reading::Reading;
 use crate::report::{Status, Summary};
 use crate::retry::{Attempts, Retry};
-use crate::state::{RunMetrics, SchemaChange, SchemaColumn, State};
+use crate::state::{RunMetrics, State};
 use crate::window::{Open, Window};
-use crate::workers::{Begun, Crew};
+use crate::workers::Begun;
 use crate::{memory, secret, signal};
+
+mod close;
+mod judge;
+mod moving;
 
 /// An export that is running.
 struct Run<'a> {
@@ -30,6 +34,8 @@ struct Run<'a> {
     summary: Summary,
     /// Whether the last failure came after all retries that it may have.
     exhausted: bool,
+    /// What the rows so far have shown.
+    quality: Option<Quality>,
 }
 
 /// What the command line asks of every export.
@@ -53,13 +59,17 @@ pub fn export(job: &Job<'_>, state: &State, options: Options, cancel: &Cancel) -
         compression: job.export.compression,
         ..Summary::default()
     };
-    let mut run = Run { job, state, cancel, options, watch: Stopwatch::start(), summary, exhausted: false };
+    let mut run =
+        Run { job, state, cancel, options, watch: Stopwatch::start(), summary, exhausted: false, quality: None };
     let outcome = run.go();
     run.measure();
     let Err(e) = outcome else { return (run.summary, None) };
     let error = match (signal::received(), e) {
         (Some(signal), e) if is_cancelled(&e) => Error::Stopped(signal),
-        (_, Error::Run(e)) if e.code_text() == Some(ApiError::VALIDATION) => Error::Refused(e),
+        (_, Error::Run(e)) if e.code_text() == Some(ApiError::VALIDATION) => {
+            run.summary.validated = Some(false);
+            Error::Refused(e)
+        }
         (_, e) => e,
     };
     run.summary.status = Status::Failed;
@@ -118,36 +128,6 @@ impl Run<'_> {
         Retry { max_retries: tuning.max_retries, backoff: Duration::from_millis(tuning.retry_backoff_ms) }
     }
 
-    /// A failed attempt has cleaned up after itself, so its intent has nothing left to protect. It stays for the next
-    /// run only when the state cannot be written, when parts cannot be removed, or when a defect makes it doubtful that
-    /// everything was cleaned up.
-    fn close(&self, open: Option<&mut Open<'_>>, error: Error) -> Error {
-        if let Some(open) = open
-            && let Error::Run(e) | Error::Refused(e) = &error
-            && e.category() != Category::Internal
-            && let Err(e) = self.give_up(open, &error)
-        {
-            tracing::warn!("the failed run is not closed: {e}");
-        }
-        error
-    }
-
-    /// Removes what finished chunks of a failed run have left, unless a later run can go on from them.
-    fn give_up(&self, open: &mut Open<'_>, error: &Error) -> Result<()> {
-        let refused = matches!(error, Error::Refused(_));
-        if !refused && open.is_resumable()? {
-            tracing::warn!("chunks that are done are kept: `rivet run --resume` goes on with the others");
-            return Ok(());
-        }
-        if refused || open.is_split() {
-            // Also after a signal: the parts would be in no manifest.
-            let destination = &self.job.destination;
-            let mut to = destination.plugin.open_destination(&destination.options, &Cancel::new())?;
-            open.discard(&mut to)?;
-        }
-        open.abandon(&secret::redact(&error.to_string()))
-    }
-
     /// One try on fresh connections.
     fn attempt<'w>(&mut self, window: &'w Window<'w>, open: &mut Option<Open<'w>>, attempts: &Attempts) -> Result<()> {
         let name = &self.job.export.name;
@@ -157,7 +137,7 @@ impl Run<'_> {
             && let Some((mut finished, parts)) = window.finished(&mut to, self.options.validate)?
         {
             self.landed(&parts);
-            return self.finish(&mut finished);
+            return self.finish(&mut finished, &mut to);
         }
         let source = &self.job.source;
         let mut from = source.plugin.open_source(&source.options, self.cancel)?;
@@ -166,138 +146,61 @@ impl Run<'_> {
         let siblings = cancel.clone();
         let _follows = self.cancel.on_cancel(move || siblings.cancel());
         tracing::info!("executing query of export \"{name}\"");
-        let recorded = match open {
-            Some(open) => open.recorded()?,
-            None => window.recorded(),
-        };
-        let reading = match recorded {
-            Some(mut reading) => {
-                if open.is_none() {
-                    window.verify(&mut reading, self.options.validate, &mut to)?;
-                }
-                reading.renew(self.job, &mut from)?;
-                reading
-            }
-            None => Reading::plan(self.job, self.state, &mut from)?,
-        };
+        let reading = self.plan(window, open, &mut from, &mut to)?;
         let (first, filter) = reading.first()?;
         let request = reading.request(self.job, filter);
         let reader =
             from.read(&request, &cancel).map_err(|e| e.context(format!("could not read export \"{name}\"")))?;
-        let schema = reader.schema().clone();
-        let columns = self.track_schema(&schema)?;
+        let columns = self.track_schema(reader.schema())?;
+        self.prepare_quality(reader.schema(), &reading)?;
+        let run_id = self.summary.run_id.clone();
+        let inspector =
+            Inspector::new(self.job, &run_id, reader.schema(), self.quality.as_ref()).map_err(Error::Usage)?;
         let open = match open {
             Some(open) => {
                 open.replan(&reading, &mut to)?;
                 open
             }
-            none => none.insert(window.open(&self.summary.run_id, &columns, &reading, &mut to)?),
+            none => none.insert(window.open(&run_id, &columns, &reading, &mut to)?),
         };
-        let writer = open.begin(first, &self.summary.run_id, self.options.validate, |request| {
-            to.begin(request, &schema, &cancel).map_err(|e| e.context(format!("could not write export \"{name}\"")))
+        let writer = open.begin(first, &run_id, self.options.validate, |request| {
+            let begun = to.begin(request, inspector.files(), &cancel);
+            begun.map_err(|e| e.context(format!("could not write export \"{name}\"")))
         })?;
-        let (job, verify, run_id) = (self.job, self.options.validate, self.summary.run_id.as_str());
-        if let Mode::Chunked { dense: true, size, .. } = job.export.mode {
-            let (open, to, schema) = (&mut *open, &mut to, &schema);
-            let dense = Dense { job, open, to, schema, run_id, verify, size, cancel: &cancel };
-            dense.run(reader, writer)?;
-        } else if reading.pieces.len() > 1 {
-            let crew =
-                Crew { job, open, reading: &reading, schema: &schema, run_id, verify, cancel: &cancel, attempts };
-            let done = crew.run(Begun { reader, writer });
-            // Its chunks have used up the retries, unless all of them have to be read again.
-            self.exhausted = matches!(&done, Err(Error::Run(e)) if e.code_text() != Some(ApiError::SNAPSHOT));
-            done?;
-        } else {
-            self.move_whole(open, filter, reader, writer, &cancel)?;
-        }
+        let (job, verify, mut signs) = (self.job, self.options.validate, Signs::default());
+        let moving = Moving { job, open, reading: &reading, inspector: &inspector, verify, cancel: &cancel, attempts };
+        let moved = moving.run(Begun { reader, writer }, &mut to, &mut signs);
+        (self.exhausted, self.summary.quality) = (signs.exhausted, signs.quality);
+        moved?;
         self.landed(&open.parts()?);
         self.summary.retries = attempts.made();
         self.reconcile(&reading, &mut from)?;
+        open.publish_manifest(Some(&columns), self.summary.retries > 0, &mut to)?;
         open.commit(Some(&columns), &self.metrics())
     }
 
-    /// Closes a window that a killed run had written.
-    fn finish(&mut self, open: &mut Open<'_>) -> Result<()> {
-        if self.options.reconcile
-            && let Some(reading) = open.recorded()?
-        {
-            let source = &self.job.source;
-            let mut from = source.plugin.open_source(&source.options, self.cancel)?;
-            if let Err(e) = self.reconcile(&reading, &mut from) {
-                self.give_up(open, &e)?;
-                return Err(e);
-            }
-        }
-        open.commit(None, &self.metrics())
-    }
-
-    /// Compares the rows that were written with those that the source counts in the same window.
-    fn reconcile(&mut self, reading: &Reading, from: &mut SourceHandle) -> Result<()> {
-        if !self.options.reconcile {
-            return Ok(());
-        }
-        let (name, exported) = (&self.job.export.name, self.summary.rows);
-        if !self.job.source_can().count {
-            let kind = &self.job.source.plugin.spec().name;
-            tracing::warn!("export \"{name}\" is not reconciled: connector \"{kind}\" does not count rows");
-            return Ok(());
-        }
-        let counted = from.count(&reading.whole(self.job));
-        let counted = counted.map_err(|e| e.context(format!("could not count the rows of export \"{name}\"")))?;
-        (self.summary.exported, self.summary.source_rows) = (exported, Some(counted));
-        if counted == exported {
-            return Ok(());
-        }
-        let text = format!("export \"{name}\" wrote {exported} rows, but the source counts {counted}");
-        Err(Error::Refused(ApiError::data(text).hint("rows may have changed meanwhile: run again")))
-    }
-
-    /// From the source to the destination, reading and writing side by side.
-    fn move_whole(
+    /// What this attempt reads: what an earlier one has left to do, or a new plan.
+    fn plan<'w>(
         &self,
-        open: &Open<'_>,
-        filter: &Filter,
-        reader: ReaderHandle,
-        writer: WriterHandle,
-        cancel: &Cancel,
-    ) -> Result<()> {
-        let name = &self.job.export.name;
-        let watch = Watch::new(filter, reader.schema());
-        let (throttle, threshold) = (self.job.throttle(), &self.job.threshold);
-        let flow = Flow { throttle, threshold, pace: Pace::Overlapped, watch: &watch, cancel };
-        let receipt =
-            pipeline::run(reader, writer, &flow).map_err(|e| e.context(format!("could not run export \"{name}\"")))?;
-        if watch.nulls() > 0 {
-            let nulls = watch.nulls();
-            tracing::warn!("{nulls} rows of export \"{name}\" have no cursor value: later runs will not see new ones");
-        }
-        self.job.check_validated(&receipt, self.options.validate)?;
-        open.record(0, &receipt.parts)
-    }
-
-    /// Compares the columns with those of the last run.
-    fn track_schema(&mut self, schema: &Schema) -> Result<Vec<SchemaColumn>> {
-        let name = &self.job.export.name;
-        let column = |f: &arrow_schema::FieldRef| SchemaColumn {
-            name: f.name().clone(),
-            data_type: format!("{:?}", f.data_type()),
+        window: &'w Window<'w>,
+        open: &mut Option<Open<'w>>,
+        from: &mut SourceHandle,
+        to: &mut DestinationHandle,
+    ) -> Result<Reading> {
+        let recorded = match open {
+            Some(open) => open.recorded()?,
+            None => window.recorded(),
         };
-        let columns: Vec<SchemaColumn> = schema.fields().iter().map(column).collect();
-        let Some(stored) = self.state.stored_schema(name)? else { return Ok(columns) };
-        let change = SchemaChange::between(&stored, &columns);
-        self.summary.schema_changed = Some(!change.is_empty());
-        for line in change.lines(name) {
-            tracing::warn!("{line}");
+        let Some(mut reading) = recorded else { return Reading::plan(self.job, self.state, from) };
+        if open.is_none() {
+            window.verify(&mut reading, self.options.validate, to)?;
         }
-        if change.is_empty() || self.job.export.on_schema_change == OnSchemaChange::Warn {
-            return Ok(columns);
+        if self.quality.is_none() && self.job.export.quality.as_ref().is_some_and(config::Quality::is_of_values) {
+            // What is judged are all rows of the window, and nobody remembers those of another run.
+            reading.pending = (0..reading.pieces.len()).collect();
         }
-        let error =
-            ApiError::data(format!("the columns of export \"{name}\" have changed: {}", change.lines(name).join(", ")));
-        Err(Error::Refused(
-            error.hint("adapt the query, or set `on_schema_change: warn` for one run to accept the columns"),
-        ))
+        reading.renew(self.job, from)?;
+        Ok(reading)
     }
 
     fn landed(&mut self, parts: &[Part]) {
@@ -329,7 +232,7 @@ impl Run<'_> {
             status: summary.status.as_str().to_owned(),
             error: summary.error.clone(),
             profile: Some(self.job.tuning.profile.as_str().to_owned()),
-            format: Some(summary.format.extension().to_owned()),
+            format: Some(summary.format.as_str().to_owned()),
             mode: Some(self.job.export.mode.as_str().replace('_', "")),
             files: summary.files,
             bytes: summary.bytes,

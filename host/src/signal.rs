@@ -1,6 +1,10 @@
 //! The first signal asks everything to stop in good order; the second ends the process.
 
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use rivet_plugin_api::Cancel;
@@ -8,6 +12,9 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 static RECEIVED: AtomicI32 = AtomicI32::new(0);
+
+/// The processes that are told of every signal. None of them has been waited for, so that their numbers are theirs.
+static CHILDREN: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
 /// Cancels `cancel` on SIGINT, SIGTERM or SIGHUP. Without it signals end the process at once, which loses nothing
 /// either: the next run redoes the window.
@@ -24,7 +31,9 @@ pub fn install(cancel: &Cancel) {
     let cancel = cancel.clone();
     thread::spawn(move || {
         for signal in signals.forever() {
-            if RECEIVED.swap(signal, Ordering::SeqCst) != 0 {
+            let second = RECEIVED.swap(signal, Ordering::SeqCst) != 0;
+            children().iter().for_each(|child| send(*child, signal));
+            if second {
                 std::process::exit(128 + signal);
             }
             cancel.cancel();
@@ -45,8 +54,33 @@ pub fn received() -> Option<i32> {
     Some(RECEIVED.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
 }
 
-/// Sends a signal to a child of this process that has not been waited for.
-pub fn send(child: u32, signal: i32) {
+/// Starts a process that gets every signal of this one, and each once: it is in a group of its own, so that Ctrl-C does
+/// not reach it by the terminal as well. `None` after a signal.
+pub fn spawn(command: &mut Command) -> io::Result<Option<Child>> {
+    let mut children = children();
+    if received().is_some() {
+        return Ok(None);
+    }
+    let child = command.process_group(0).spawn()?;
+    children.push(child.id());
+    Ok(Some(child))
+}
+
+/// How a child ended, `None` while it runs.
+pub fn try_wait(child: &mut Child) -> io::Result<Option<ExitStatus>> {
+    let mut children = children();
+    let status = child.try_wait()?;
+    if status.is_some() {
+        children.retain(|id| *id != child.id());
+    }
+    Ok(status)
+}
+
+fn children() -> MutexGuard<'static, Vec<u32>> {
+    CHILDREN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn send(child: u32, signal: i32) {
     let pid = i32::try_from(child).ok().and_then(rustix::process::Pid::from_raw);
     if let (Some(pid), Some(signal)) = (pid, rustix::process::Signal::from_named_raw(signal))
         && let Err(e) = rustix::process::kill_process(pid, signal)

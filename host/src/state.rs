@@ -6,6 +6,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -16,6 +17,7 @@ mod migrate;
 mod lock;
 mod cursor;
 mod intent;
+mod progress;
 mod commit;
 mod schema;
 mod history;
@@ -36,8 +38,14 @@ pub use tables::{chunk_table, cursor_table, file_table, human_bytes, human_durat
 
 use error::Fault;
 
+use crate::clock::Stopwatch;
+
 /// The file's name, beside the configuration unless the user moves it.
 pub const FILE_NAME: &str = ".rivet_state.db";
+
+/// How long a transaction that says so may wait to be forced to disk. A power loss costs the work of that time; forcing
+/// each would cost runs of many small chunks more than their rows.
+const UNFORCED: Duration = Duration::from_millis(20);
 
 /// An open state file. Clones share one connection, which threads use in turn.
 #[derive(Clone)]
@@ -45,7 +53,13 @@ pub struct State(Arc<Inner>);
 
 struct Inner {
     path: PathBuf,
-    connection: Mutex<Connection>,
+    session: Mutex<Session>,
+}
+
+struct Session {
+    connection: Connection,
+    /// Since a transaction was last forced to disk.
+    forced: Option<Stopwatch>,
 }
 
 impl fmt::Debug for State {
@@ -80,36 +94,58 @@ impl State {
     fn with(path: &Path, opened: Result<Connection, Fault>) -> Result<Self> {
         let opened = opened.and_then(|c| Ok((Fault::io("find", path.canonicalize())?, c)));
         match opened {
-            Ok((path, connection)) => Ok(Self(Arc::new(Inner { path, connection: Mutex::new(connection) }))),
+            Ok((path, connection)) => {
+                Ok(Self(Arc::new(Inner { path, session: Mutex::new(Session { connection, forced: None }) })))
+            }
             Err(fault) => Err(fault.at(path)),
         }
     }
 
-    fn connection(&self) -> MutexGuard<'_, Connection> {
+    fn session(&self) -> MutexGuard<'_, Session> {
         // A transaction that a panic interrupted was rolled back while unwinding, so the connection stays usable.
-        self.0.connection.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs `f` on one consistent view of the file.
     fn read<T>(&self, f: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>) -> Result<T> {
-        let mut connection = self.connection();
+        let mut session = self.session();
         let read = |c: &mut Connection| f(&c.transaction_with_behavior(TransactionBehavior::Deferred)?);
-        read(&mut connection).map_err(|fault| fault.at(self.path()))
+        read(&mut session.connection).map_err(|fault| fault.at(self.path()))
     }
 
     /// Runs `f` in one transaction that is durable when this returns `Ok`, and has left no trace otherwise.
     fn write<T>(&self, f: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>) -> Result<T> {
-        transaction(&mut self.connection(), f).map_err(|fault| fault.at(self.path()))
+        self.commit(true, f)
+    }
+
+    /// As `write`, but a power loss may undo it when another transaction was forced to disk within [`UNFORCED`]: the next
+    /// one that is forced makes it durable too. The end of this process, however it comes, undoes nothing.
+    fn write_soon<T>(&self, f: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>) -> Result<T> {
+        self.commit(false, f)
+    }
+
+    fn commit<T>(&self, force: bool, f: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>) -> Result<T> {
+        let mut session = self.session();
+        let Session { connection, forced } = &mut *session;
+        let force = force || forced.is_none_or(|since| since.elapsed() >= UNFORCED);
+        let done = connection
+            .pragma_update(None, "synchronous", if force { "FULL" } else { "NORMAL" })
+            .map_err(Fault::from)
+            .and_then(|()| transaction(connection, f));
+        if force && done.is_ok() {
+            *forced = Some(Stopwatch::start());
+        }
+        done.map_err(|fault| fault.at(self.path()))
     }
 
     /// As `write`, but a power loss may undo it: for what only matters while this machine is up, without an fsync. The
     /// next durable transaction makes it durable too. Meanwhile no checkpoint may run, for it would not sync either.
     fn write_volatile<T>(&self, f: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>) -> Result<T> {
-        let mut connection = self.connection();
+        let connection = &mut self.session().connection;
         let done = connection
             .execute_batch("PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = OFF")
             .map_err(Fault::from)
-            .and_then(|()| transaction(&mut connection, f));
+            .and_then(|()| transaction(connection, f));
         let restored = connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 1000");
         done.and_then(|out| restored.map(|()| out).map_err(Fault::from)).map_err(|fault| fault.at(self.path()))
     }

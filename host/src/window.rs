@@ -9,6 +9,7 @@ use rivet_plugin_api::abi::DestinationHandle;
 use serde_json::json;
 
 use crate::clock;
+use crate::config::Mode;
 use crate::error::Result;
 use crate::plan::Job;
 use crate::reading::Reading;
@@ -16,6 +17,7 @@ use crate::state::{Intent, NewIntent, RunLock, SchemaColumn, State};
 
 pub use self::open::Open;
 
+mod manifest;
 mod open;
 mod resume;
 mod sweep;
@@ -63,12 +65,21 @@ impl<'a> Window<'a> {
         let Some(intent) = self.left.as_ref().filter(|i| self.is_same(i) && i.chunks.iter().all(|c| c.done)) else {
             return Ok(None);
         };
+        if !self.was_judged(intent) {
+            return Ok(None);
+        }
         let parts: Vec<Part> = intent.chunks.iter().flat_map(|c| c.parts.clone()).collect();
         if !resume::are_there(intent, &parts, validated, destination)? {
             return Ok(None);
         }
         tracing::info!("run {} had written everything: finishing its bookkeeping", intent.run_id);
         Ok(Some((Open::new(self, intent.clone()), parts)))
+    }
+
+    /// Whether what is published has been judged: files that are one of several appear before the last row is seen.
+    fn was_judged(&self, intent: &Intent) -> bool {
+        let dense = matches!(self.job.export.mode, Mode::Chunked { dense: true, .. });
+        self.job.export.quality.is_none() || intent.chunks.len() == 1 && !dense
     }
 
     /// Writes the intent down, or takes up the unfinished one. Nothing was written when this fails. `columns` are those
@@ -105,7 +116,7 @@ impl<'a> Window<'a> {
     fn give_up(&self, left: &Intent, destination: &mut DestinationHandle) -> Result<()> {
         let reason = "the configuration changed before the run was finished";
         if left.destination_fingerprint == self.job.destination.fingerprint {
-            sweep::remove(left, self.job.format().kind, destination)?;
+            sweep::remove(left, &self.job.format(), destination)?;
         } else {
             sweep::warn_of(left);
         }

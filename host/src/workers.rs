@@ -5,16 +5,16 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use arrow_schema::SchemaRef;
 use rivet_plugin_api::abi::{DestinationHandle, ReaderHandle, SourceHandle, WriterHandle};
-use rivet_plugin_api::{Cancel, Category, Error as ApiError, ReadRequest};
+use rivet_plugin_api::{Cancel, Category, Error as ApiError};
 
 use crate::clock;
 use crate::config::Mode;
 use crate::error::{Error, Result};
+use crate::inspect::Inspector;
 use crate::pipeline::{self, Flow, Pace};
 use crate::plan::Job;
-use crate::reading::{Reading, Watch};
+use crate::reading::{Piece, Reading};
 use crate::retry::{Attempts, Budget};
 use crate::secret;
 use crate::window::Open;
@@ -27,10 +27,8 @@ pub struct Crew<'a> {
     pub open: &'a Open<'a>,
     /// What they read.
     pub reading: &'a Reading,
-    /// The columns of every chunk.
-    pub schema: &'a SchemaRef,
-    /// The run's identity, for the files.
-    pub run_id: &'a str,
+    /// Looks at all rows.
+    pub inspector: &'a Inspector<'a>,
     /// Whether files are read back.
     pub verify: bool,
     /// Stops all workers; follows the run's own token.
@@ -116,7 +114,7 @@ impl Crew<'_> {
             _ => self.attempts.budget(),
         };
         let mut outcome = match begun {
-            Some(Begun { reader, writer }) => self.move_all(index, reader, writer),
+            Some(begun) => self.move_all(index, begun),
             None => self.attempt(index, hands),
         };
         loop {
@@ -157,14 +155,14 @@ impl Crew<'_> {
             Some(hands) => hands,
             none => none.insert(self.connect()?),
         };
-        let reader = hands.from.read(&self.request(index)?, self.cancel)?;
-        if reader.schema() != self.schema {
+        let reader = hands.from.read(&self.reading.request(self.job, &self.piece(index)?.filter), self.cancel)?;
+        if reader.schema() != self.inspector.source() {
             return Err(ApiError::internal("the columns are not those of the chunks before").into());
         }
-        let request = self.open.request(index, self.run_id, self.verify);
-        let writer = hands.to.begin(&request, self.schema, self.cancel)?;
+        let request = self.open.request(index, self.inspector.run_id(), self.verify);
+        let writer = hands.to.begin(&request, self.inspector.files(), self.cancel)?;
         self.open.record_begun(index)?;
-        self.move_all(index, reader, writer)
+        self.move_all(index, Begun { reader, writer })
     }
 
     fn connect(&self) -> Result<Hands> {
@@ -173,18 +171,18 @@ impl Crew<'_> {
         Ok(Hands { from, to: destination.plugin.open_destination(&destination.options, self.cancel)? })
     }
 
-    fn request(&self, index: usize) -> Result<ReadRequest> {
+    fn piece(&self, index: usize) -> Result<&Piece> {
         let piece = self.reading.pieces.get(index);
-        let piece = piece.ok_or_else(|| ApiError::internal(format!("there is no chunk {index}")))?;
-        Ok(self.reading.request(self.job, &piece.filter))
+        Ok(piece.ok_or_else(|| ApiError::internal(format!("there is no chunk {index}")))?)
     }
 
-    fn move_all(&self, index: usize, reader: ReaderHandle, writer: WriterHandle) -> Result<()> {
-        let (throttle, watch) = (self.job.throttle(), &Watch::default());
-        let (threshold, pace) = (&self.job.threshold, Pace::Inline);
-        let flow = Flow { throttle, threshold, pace, watch, cancel: self.cancel };
-        let receipt = pipeline::run(reader, writer, &flow)?;
+    fn move_all(&self, index: usize, begun: Begun) -> Result<()> {
+        let (throttle, threshold, pace) = (self.job.throttle(), &self.job.threshold, Pace::Inline);
+        let flow = Flow { throttle, threshold, pace, cancel: self.cancel };
+        let mut inspection = self.inspector.inspect(&self.piece(index)?.filter)?;
+        let receipt = pipeline::pass(begun, &flow, &mut inspection)?.finish()?;
         self.job.check_validated(&receipt, self.verify)?;
+        inspection.keep()?;
         self.open.record(index, &receipt.parts)
     }
 }

@@ -24,6 +24,9 @@ pub struct SourceCapabilities {
     pub dense: bool,
     /// `read` honours [`Filter::Since`](crate::Filter::Since).
     pub since: bool,
+    /// Every call with a query replaces `:name` in it by the value of that name in its
+    /// [`params`](crate::ReadRequest::params).
+    pub params: bool,
     /// Several readers may be open at once, each from an own handle.
     pub concurrent_readers: bool,
 }
@@ -62,6 +65,7 @@ impl SourceCapabilities {
         range: false,
         dense: false,
         since: false,
+        params: false,
         concurrent_readers: false,
     };
 }

@@ -89,7 +89,7 @@ pub struct WriteRequest {
 impl WriteRequest {
     /// The name of part `index`; the suffix appears only when there is more than one part.
     pub fn part_name(&self, index: usize, several: bool) -> String {
-        let extension = self.format.kind.extension();
+        let extension = self.format.extension();
         if several {
             format!("{}_part{index}.{extension}", self.base_name)
         } else {
@@ -117,12 +117,26 @@ pub struct PutRequest {
 pub struct Format {
     /// The file format.
     pub kind: FormatKind,
+    /// How an Arrow file is laid out; the other formats ignore it.
+    pub arrow_layout: ArrowLayout,
     /// The codec of Parquet pages and Arrow buffers; CSV ignores it.
     pub compression: Compression,
     /// The codec's level; its default when absent.
     pub level: Option<u32>,
     /// Close a part once it has this many bytes.
     pub max_file_size: Option<u64>,
+}
+
+impl Format {
+    /// The file name extension. Those of Arrow are the registered ones, by which readers tell the layouts apart.
+    pub fn extension(&self) -> &'static str {
+        match (self.kind, self.arrow_layout) {
+            (FormatKind::Parquet, _) => "parquet",
+            (FormatKind::Csv, _) => "csv",
+            (FormatKind::Arrow, ArrowLayout::Stream) => "arrows",
+            (FormatKind::Arrow, ArrowLayout::File) => "arrow",
+        }
+    }
 }
 
 /// A file format.
@@ -134,19 +148,30 @@ pub enum FormatKind {
     Parquet,
     /// RFC 4180 with a header line.
     Csv,
-    /// Arrow IPC stream.
+    /// Arrow IPC.
     Arrow,
 }
 
 impl FormatKind {
-    /// The file name extension, which is also the name in configurations and in the state file.
-    pub fn extension(self) -> &'static str {
+    /// The name in configurations and in the state file.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Parquet => "parquet",
             Self::Csv => "csv",
             Self::Arrow => "arrow",
         }
     }
+}
+
+/// How Arrow IPC is laid out. Both are written from front to back.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ArrowLayout {
+    /// One message after the other, to be read in order.
+    #[default]
+    Stream,
+    /// The messages, and a footer that says where each of them is, for readers that pick batches.
+    File,
 }
 
 /// A codec.

@@ -71,6 +71,7 @@ mod capabilities;
 mod spec;
 mod context;
 mod cursor;
+mod params;
 mod source;
 mod destination;
 pub mod abi;
@@ -85,10 +86,11 @@ pub use capabilities::{DestinationCapabilities, SourceCapabilities};
 pub use context::{Cancel, CancelGuard, Context};
 pub use cursor::{CursorValue, civil_from_days};
 pub use destination::{
-    BatchWriter, Compression, Destination, DestinationProbe, Format, FormatKind, Part, PartStat, Progress, PutRequest,
-    Receipt, WriteRequest,
+    ArrowLayout, BatchWriter, Compression, Destination, DestinationProbe, Format, FormatKind, Part, PartStat, Progress,
+    PutRequest, Receipt, WriteRequest,
 };
 pub use error::{Category, Error, Result, ResultExt};
+pub use params::{ParamValue, Params};
 pub use source::{
     BatchReader, BatchSize, Bounds, BoundsRequest, Column, DescribeRequest, Description, Explanation, Filter, Mapping,
     Probe, ReadRequest, Source, Split, SplitRequest, Strategy, TimeEncoding, Timeouts, reader_of,

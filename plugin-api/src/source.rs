@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{Context, CursorValue, Error, Result, SourceCapabilities};
+use crate::{Context, CursorValue, Error, Params, Result, SourceCapabilities};
 
 /// Reads rows out of a system as Arrow batches. One value is one connection, used by one thread at a time.
 pub trait Source: Sized + Send + 'static {
@@ -133,6 +133,8 @@ pub struct Mapping {
 pub struct DescribeRequest {
     /// The user's query, as written.
     pub query: String,
+    /// The values of the query, all of which it uses; with [`SourceCapabilities::params`].
+    pub params: Params,
     /// Overrides of the type mapping.
     pub mapping: Mapping,
 }
@@ -298,6 +300,8 @@ impl Timeouts {
 pub struct ReadRequest {
     /// The user's query, as written: it may end in `;` or a comment.
     pub query: String,
+    /// The values of the query, all of which it uses; with [`SourceCapabilities::params`].
+    pub params: Params,
     /// Which rows of it.
     pub filter: Filter,
     /// Columns to order by, ascending.
@@ -322,10 +326,14 @@ pub struct ReadRequest {
 pub struct BoundsRequest {
     /// The user's query, as written.
     pub query: String,
+    /// The values of the query, all of which it uses; with [`SourceCapabilities::params`].
+    pub params: Params,
     /// The column.
     pub column: String,
     /// Only values above this one count: the next key after a gap.
     pub above: Option<CursorValue>,
+    /// Whether [`Bounds::now`] is wanted.
+    pub now: bool,
     /// A token of [`Source::snapshot`] to read in.
     pub snapshot: Option<String>,
     /// Server limits.
@@ -344,6 +352,9 @@ pub struct Bounds {
     pub max: Option<CursorValue>,
     /// How many rows hold NULL, where that is cheap to know.
     pub nulls: Option<u64>,
+    /// What the clock of the source shows, in microseconds since 1970-01-01T00:00:00Z; present when it was asked for.
+    /// Rows that are read afterwards must be those of this moment or a later one.
+    pub now: Option<i64>,
 }
 
 /// Asks for parts of a query that can be read at once.
@@ -352,6 +363,8 @@ pub struct Bounds {
 pub struct SplitRequest {
     /// The user's query, as written.
     pub query: String,
+    /// The values of the query, all of which it uses; with [`SourceCapabilities::params`].
+    pub params: Params,
     /// How many parts are wanted, at least 1. A small table may get fewer.
     pub parts: usize,
     /// A token of [`Source::snapshot`] in which the parts will be read.

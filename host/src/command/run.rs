@@ -12,8 +12,10 @@ use super::print;
 use crate::cli::RunArgs;
 use crate::config::{self, Config, parse_param};
 use crate::error::{Error, Result, exit};
+use crate::notify::Notifier;
 use crate::plan::{self, Job};
 use crate::plugin::Catalog;
+use crate::report::Summary;
 use crate::run::Options;
 use crate::state::State;
 use crate::{environment, run, secret, signal};
@@ -22,29 +24,31 @@ use crate::{environment, run, secret, signal};
 pub fn run(args: &RunArgs, plugin_dirs: &[PathBuf], catalog: impl Fn(&[PathBuf]) -> Result<Catalog>) -> Result<u8> {
     let params = args.params.iter().map(|p| parse_param(p)).collect::<Result<Vec<_>, _>>().map_err(Error::Usage)?;
     let config = config::load(&args.config.config, &params, &environment)?;
-    warn(&config);
-    let catalog = catalog(&config.plugins)?;
-    let jobs = plan::prepare(&config, args.export.as_deref(), &catalog)?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let notifier = Notifier::new(config.notifications.as_ref());
+    let not_begun = |error: &Error| notifier.failed(&selected(args, &config), error);
+    let jobs = prepare(args, &config, catalog).inspect_err(not_begun)?;
     if jobs.is_empty() {
         tracing::warn!("the configuration names no exports");
         return Ok(exit::OK);
-    }
-    let to_stderr = jobs.iter().any(Job::writes_to_stdout);
-    if to_stderr && jobs.len() > 1 {
-        let error =
-            rivet_plugin_api::Error::config("several exports, one of which writes to standard output, would mix");
-        return Err(Error::Usage(error.hint("select one with `--export NAME`")));
     }
     let cancel = Cancel::new();
     signal::install(&cancel);
     let several = jobs.len() > 1;
     if several && (args.parallel_export_processes || config.parallel_export_processes) {
-        let names: Vec<&str> = jobs.iter().map(|job| job.export.name.as_str()).collect();
-        return processes::run(args, plugin_dirs, &names, &cancel);
+        return processes::run(args, plugin_dirs, &selected(args, &config), &notifier).inspect_err(not_begun);
     }
-    let state = State::open(&args.config.state_file())?;
+    let state = State::open(&args.config.state_file()).map_err(Error::from).inspect_err(not_begun)?;
     let options = Options { validate: args.validate, reconcile: args.reconcile, resume: args.resume };
-    let one = |job: &Job<'_>| one(job, &state, options, &cancel, to_stderr);
+    let to_stderr = jobs.iter().any(Job::writes_to_stdout);
+    let one = |job: &Job<'_>| {
+        let (summary, error) = run::export(job, &state, options, &cancel);
+        let done = show(&summary, error.as_ref(), to_stderr);
+        notifier.ended(&summary, error.as_ref());
+        done
+    };
     if several && (args.parallel_exports || config.parallel_exports) {
         let done = thread::scope(|scope| {
             let running: Vec<_> = jobs.iter().map(|job| scope.spawn(|| one(job))).collect();
@@ -65,6 +69,30 @@ pub fn run(args: &RunArgs, plugin_dirs: &[PathBuf], catalog: impl Fn(&[PathBuf])
     outcome(done)
 }
 
+/// The names of the exports that are asked for.
+fn selected<'a>(args: &'a RunArgs, config: &'a Config) -> Vec<&'a str> {
+    match &args.export {
+        Some(name) => vec![name],
+        None => config.exports.iter().map(|export| export.name.as_str()).collect(),
+    }
+}
+
+/// Finds connectors and checks what they are asked, before anything is touched.
+fn prepare<'a>(
+    args: &RunArgs,
+    config: &'a Config,
+    catalog: impl Fn(&[PathBuf]) -> Result<Catalog>,
+) -> Result<Vec<Job<'a>>> {
+    let catalog = catalog(&config.plugins)?;
+    let jobs = plan::prepare(config, args.export.as_deref(), &catalog)?;
+    if jobs.len() > 1 && jobs.iter().any(Job::writes_to_stdout) {
+        let error =
+            rivet_plugin_api::Error::config("several exports, one of which writes to standard output, would mix");
+        return Err(Error::Usage(error.hint("select one with `--export NAME`")));
+    }
+    Ok(jobs)
+}
+
 /// The exit code of several exports: that of the first failure. Every export was attempted before a report that nobody
 /// could read counts.
 fn outcome(done: Vec<(u8, Result<u8>)>) -> Result<u8> {
@@ -77,9 +105,8 @@ fn outcome(done: Vec<(u8, Result<u8>)>) -> Result<u8> {
     }
 }
 
-/// Runs one export, shows what came of it, and answers its exit code and whether that could be shown.
-fn one(job: &Job<'_>, state: &State, options: Options, cancel: &Cancel, to_stderr: bool) -> (u8, Result<u8>) {
-    let (summary, error) = run::export(job, state, options, cancel);
+/// Shows what came of an export, and answers its exit code and whether that could be shown.
+fn show(summary: &Summary, error: Option<&Error>, to_stderr: bool) -> (u8, Result<u8>) {
     let shown = if to_stderr {
         eprint_redacted(&summary.to_string());
         Ok(exit::OK)
@@ -94,13 +121,4 @@ fn one(job: &Job<'_>, state: &State, options: Options, cancel: &Cancel, to_stder
 /// Shows what can be shown: a terminal that is gone must not stop the run.
 fn eprint_redacted(text: &str) {
     let _ = std::io::stderr().write_all(secret::redact(text).as_bytes());
-}
-
-fn warn(config: &Config) {
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
-    }
-    if config.notifications.is_some() {
-        tracing::warn!("this version does not send notifications yet");
-    }
 }

@@ -1,12 +1,13 @@
 //! One entry of `exports`: what to read, how, and where it goes.
 
 mod fields;
+mod params;
 mod read;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use rivet_plugin_api::{Compression, FormatKind, Mapping, TimeEncoding};
+use rivet_plugin_api::{ArrowLayout, Compression, FormatKind, Mapping, Params, TimeEncoding};
 
 use super::node::Span;
 use super::{Connector, TuningSection};
@@ -20,18 +21,24 @@ pub struct Export {
     pub at: Span,
     /// What to read.
     pub query: Query,
+    /// The values that the query names.
+    pub params: Params,
     /// Which rows of it, and in which pieces.
     pub mode: Mode,
     /// Workers, at least 1.
     pub parallel: usize,
     /// The file format.
     pub format: FormatKind,
+    /// How an Arrow file is laid out; the other formats have no use for it.
+    pub arrow_layout: ArrowLayout,
     /// The codec; CSV ignores it.
     pub compression: Compression,
     /// The codec's level; its default when absent.
     pub compression_level: Option<u32>,
     /// Report a run without rows as skipped.
     pub skip_empty: bool,
+    /// Lay a list of the parts beside them.
+    pub manifest: bool,
     /// Begin another part once one has this many bytes; no limit when absent.
     pub max_file_size: Option<u64>,
     /// Columns that the host adds.
@@ -67,6 +74,8 @@ pub enum Mode {
     Incremental {
         /// The column that grows.
         cursor_column: String,
+        /// What is left to later runs; nothing when absent.
+        cursor_lag: Option<CursorLag>,
     },
     /// Every row, in ranges of a key.
     Chunked {
@@ -90,6 +99,15 @@ pub enum Mode {
         /// How many days before today's midnight UTC the window begins.
         days: u32,
     },
+}
+
+/// How far the upper end of an incremental window stays behind, for rows that are committed late.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CursorLag {
+    /// Microseconds behind the source's clock, for cursors that hold times.
+    Time(i64),
+    /// An amount below the greatest value, for cursors that hold numbers.
+    Amount(u64),
 }
 
 impl Mode {
@@ -128,6 +146,13 @@ pub struct Quality {
     pub unique_columns: Vec<String>,
 }
 
+impl Quality {
+    /// Whether the rows themselves decide, and not only their number.
+    pub fn is_of_values(&self) -> bool {
+        !self.null_ratio_max.is_empty() || !self.unique_columns.is_empty()
+    }
+}
+
 /// What to do when the columns are not those of the last run.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum OnSchemaChange {
@@ -146,12 +171,14 @@ pub(super) struct Shared {
     pub(super) columns: BTreeMap<String, String>,
 }
 
-pub(super) const KEYS: [&str; 26] = [
+pub(super) const KEYS: [&str; 30] = [
     "name",
     "query",
     "query_file",
+    "params",
     "mode",
     "cursor_column",
+    "cursor_lag",
     "chunk_column",
     "chunk_size",
     "chunk_dense",
@@ -162,9 +189,11 @@ pub(super) const KEYS: [&str; 26] = [
     "time_column_type",
     "days_window",
     "format",
+    "arrow_layout",
     "compression",
     "compression_level",
     "skip_empty",
+    "manifest",
     "max_file_size",
     "meta_columns",
     "quality",

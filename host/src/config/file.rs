@@ -59,10 +59,13 @@ fn place(before: &[u8]) -> Span {
 
 /// The directory that relative paths in the configuration start from: the working directory for a pipe or device.
 pub fn directory(path: &Path) -> PathBuf {
-    let is_device = path.starts_with("/dev") || path.starts_with("/proc");
-    let is_stream = std::fs::metadata(path).is_ok_and(|m| !m.is_file());
     match path.parent() {
-        Some(parent) if !is_device && !is_stream && !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        Some(parent) if !is_stream(path) && !parent.as_os_str().is_empty() => parent.to_path_buf(),
         _ => PathBuf::from("."),
     }
+}
+
+/// Whether `path` is a pipe or device, which can be read only once.
+pub fn is_stream(path: &Path) -> bool {
+    path.starts_with("/dev") || path.starts_with("/proc") || std::fs::metadata(path).is_ok_and(|m| !m.is_file())
 }

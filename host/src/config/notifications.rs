@@ -1,6 +1,9 @@
 //! `notifications`: whom to tell about a run, and when.
 
+use std::net::IpAddr;
+
 use rivet_plugin_api::SecretString;
+use ureq::http::Uri;
 
 use super::section::Section;
 use super::{Reader, home};
@@ -15,7 +18,7 @@ pub struct Notifications {
 /// A Slack channel, reached by an incoming webhook.
 #[derive(Debug)]
 pub struct Slack {
-    /// The webhook's URL, a secret; `None` when its environment variable is not set, which a warning says.
+    /// The webhook's URL, a secret; `None` when it is not set or cannot be used, which a warning says.
     pub webhook: Option<SecretString>,
     /// What to tell; nothing when empty.
     pub on: Vec<Occasion>,
@@ -56,7 +59,7 @@ impl Reader<'_> {
                 let message = "`webhook_url_env` is ignored: `webhook_url` is set too";
                 slack.problems.warn(slack.place("webhook_url_env"), message);
             }
-            return slack.text("webhook_url").map(SecretString::new);
+            return usable(slack, "webhook_url", slack.text("webhook_url")?);
         }
         if !slack.has("webhook_url_env") {
             let message = "`notifications.slack` has no webhook";
@@ -70,6 +73,26 @@ impl Reader<'_> {
             let message = format!("environment variable \"{variable}\" is not set: Slack is not notified");
             slack.problems.warn(slack.place("webhook_url_env"), message);
         }
-        url.map(SecretString::new)
+        usable(slack, "webhook_url_env", &url?)
     }
+}
+
+/// A webhook that messages may be sent to: its address is a secret, so it does not leave this machine in clear.
+fn usable(slack: &Section<'_>, key: &str, url: &str) -> Option<SecretString> {
+    // Secrets that come from files end in a line feed.
+    let url = url.trim();
+    let is_loopback = |host: &str| {
+        let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    };
+    let is_usable = url.parse::<Uri>().is_ok_and(|uri| match (uri.scheme_str(), uri.host()) {
+        (Some("https"), Some(host)) => !host.is_empty(),
+        (Some("http"), Some(host)) => is_loopback(host),
+        _ => false,
+    });
+    if !is_usable {
+        let message = format!("`{key}` does not give an https:// URL: Slack is not notified");
+        slack.problems.warn(slack.place(key), message);
+    }
+    is_usable.then(|| SecretString::new(url))
 }

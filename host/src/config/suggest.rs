@@ -54,7 +54,7 @@ pub(super) fn list<'a>(names: impl IntoIterator<Item = &'a str>, last: &str) -> 
 }
 
 /// The nearest of `known` and the whole list, as a hint for a name that is none of them.
-pub(super) fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str> + Clone, what: &str) -> String {
+pub(crate) fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str> + Clone, what: &str) -> String {
     match nearest(name, known.clone()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("{what}: {}", list(known, "and")),

@@ -1,45 +1,93 @@
-//! `mode: incremental`: the rows above the stored cursor, up to the greatest value that is there now. Both ends are
-//! fixed before the first row is read, so that rows that arrive meanwhile belong to the next window.
+//! `mode: incremental`: the rows above the stored cursor, up to the greatest value that is there now, or to where
+//! `cursor_lag` holds back. Both ends are fixed before the first row is read, so that rows that arrive meanwhile belong
+//! to the next window.
 
 use rivet_plugin_api::abi::SourceHandle;
-use rivet_plugin_api::{BoundsRequest, CursorValue, Filter};
+use rivet_plugin_api::{Bounds, BoundsRequest, CursorValue, Filter};
 
-use super::Reading;
+use super::{Reading, lag};
+use crate::config::CursorLag;
 use crate::error::Result;
 use crate::plan::Job;
 use crate::state::{CursorUpdate, State};
 
-pub(super) fn plan(job: &Job<'_>, state: &State, source: &mut SourceHandle, column: &str) -> Result<Reading> {
+pub(super) fn plan(
+    job: &Job<'_>,
+    state: &State,
+    source: &mut SourceHandle,
+    column: &str,
+    lag: Option<CursorLag>,
+) -> Result<Reading> {
     let (export, from) = (&job.export.name, &job.source.fingerprint);
-    let mut greatest = |above: Option<&CursorValue>| {
-        let request = BoundsRequest {
+    let mut bounds = |above: Option<&CursorValue>| {
+        source.bounds(&BoundsRequest {
             query: job.export.query.text.clone(),
+            params: job.export.params.clone(),
             column: column.to_owned(),
             above: above.cloned(),
+            now: matches!(lag, Some(CursorLag::Time(_))),
             timeouts: job.timeouts(),
             mapping: job.export.mapping.clone(),
             ..BoundsRequest::default()
-        };
-        source.bounds(&request).map(|bounds| bounds.max)
+        })
     };
-    let window = |after, upto, include_null| Filter::Window { column: column.to_owned(), after, upto, include_null };
-    let cursor = |value| Some(CursorUpdate { value, column: column.to_owned(), source: from.clone() });
+    let planner = Planner { export, source: from, column, lag };
     let Some(stored) = state.cursor(export)? else {
-        let upto = greatest(None)?;
         // Rows without a value are seen by the first run only.
-        return Ok(Reading { cursor: upto.clone().and_then(cursor), ..Reading::of(window(None, upto, true)) });
+        return planner.reading(None, &bounds(None)?, true);
     };
     // The predecessor stored no type: that of the column decides.
     let kind = match stored.kind {
         Some(kind) => Some(kind),
-        None => greatest(None)?.map(|value| value.kind().to_owned()),
+        None => bounds(None)?.max.map(|value| value.kind().to_owned()),
     };
-    let Some(kind) = kind else { return Ok(Reading::of(window(None, None, false))) };
+    let Some(kind) = kind else { return Ok(Reading::of(planner.window(None, None, false))) };
     let after = state.cursor_value(export, column, &kind, from)?;
-    let upto = greatest(after.as_ref())?;
-    if let Some(upto) = &upto {
+    let bounds = bounds(after.as_ref())?;
+    if let Some(max) = &bounds.max {
         // Says so when the column has got another type since.
-        state.cursor_value(export, column, upto.kind(), from)?;
+        state.cursor_value(export, column, max.kind(), from)?;
     }
-    Ok(Reading { cursor: upto.clone().and_then(cursor), ..Reading::of(window(after, upto, false)) })
+    planner.reading(after, &bounds, false)
+}
+
+struct Planner<'a> {
+    export: &'a str,
+    source: &'a str,
+    column: &'a str,
+    lag: Option<CursorLag>,
+}
+
+impl Planner<'_> {
+    /// The window above `after`, in which the values of `bounds` lie.
+    fn reading(&self, after: Option<CursorValue>, bounds: &Bounds, is_first: bool) -> Result<Reading> {
+        let Some(max) = &bounds.max else {
+            // The next run is not the first one any more, if this one finds rows without a value.
+            let cursor = is_first.then(|| self.cursor(None));
+            return Ok(Reading { cursor, ..Reading::of(self.window(after, None, is_first)) });
+        };
+        let upto = match self.lag {
+            None => Some(max.clone()),
+            Some(lag) => lag::upper_end(lag, self.column, bounds)?,
+        };
+        let Some(upto) = upto else {
+            tracing::info!("`cursor_lag` of export \"{}\" leaves all new rows to later runs", self.export);
+            // Nothing lies between two equal ends. Rows without a value wait for the run that moves the cursor.
+            let end = after.unwrap_or_else(|| max.clone());
+            return Ok(Reading::of(self.window(Some(end.clone()), Some(end), false)));
+        };
+        if upto != *max {
+            tracing::info!("`cursor_lag` of export \"{}\" leaves the rows above {upto} to later runs", self.export);
+        }
+        let cursor = Some(self.cursor(Some(upto.clone())));
+        Ok(Reading { cursor, ..Reading::of(self.window(after, Some(upto), is_first)) })
+    }
+
+    fn window(&self, after: Option<CursorValue>, upto: Option<CursorValue>, include_null: bool) -> Filter {
+        Filter::Window { column: self.column.to_owned(), after, upto, include_null }
+    }
+
+    fn cursor(&self, value: Option<CursorValue>) -> CursorUpdate {
+        CursorUpdate { value, column: self.column.to_owned(), source: self.source.to_owned() }
+    }
 }

@@ -18,11 +18,13 @@ pub(super) fn plan(job: &Job<'_>, source: &mut SourceHandle, column: &str, size:
     let mut bounds = |above: Option<CursorValue>| -> Result<Bounds> {
         Ok(source.bounds(&BoundsRequest {
             query: job.export.query.text.clone(),
+            params: job.export.params.clone(),
             column: column.to_owned(),
             above,
             snapshot: snapshot.clone(),
             timeouts: job.timeouts(),
             mapping: job.export.mapping.clone(),
+            ..BoundsRequest::default()
         })?)
     };
     let all = bounds(None)?;

@@ -33,6 +33,7 @@ pub(super) fn plan(job: &Job<'_>, source: &mut SourceHandle) -> Result<Reading> 
     };
     let request = SplitRequest {
         query: job.export.query.text.clone(),
+        params: job.export.params.clone(),
         parts: wanted,
         snapshot: snapshot.clone(),
         timeouts: job.timeouts(),

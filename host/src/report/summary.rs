@@ -63,6 +63,8 @@ pub struct Summary {
     pub validated: Option<bool>,
     /// Whether the columns differ from the last run's; absent on the first run.
     pub schema_changed: Option<bool>,
+    /// Whether the rows keep the rules under `quality`; absent without any.
+    pub quality: Option<bool>,
     /// The rows that the source counts for the same window; absent when nobody asked or it could not be said.
     pub source_rows: Option<u64>,
     /// Why it failed, in one line.
@@ -99,11 +101,14 @@ impl fmt::Display for Summary {
         if self.retries > 0 {
             line("retries:", &self.retries)?;
         }
-        if let Some(validated) = self.validated.filter(|_| self.files > 0) {
+        if let Some(validated) = self.validated.filter(|passed| !passed || self.files > 0) {
             line("validated:", &if validated { "pass" } else { "FAIL" })?;
         }
         if let Some(changed) = self.schema_changed {
             line("schema:", &if changed { "CHANGED" } else { "unchanged" })?;
+        }
+        if let Some(passed) = self.quality {
+            line("quality:", &if passed { "pass" } else { "FAIL" })?;
         }
         match self.source_rows {
             Some(source) if source == self.exported => {

@@ -5,7 +5,7 @@ use rivet_plugin_api::Part;
 use rusqlite::{Transaction, params};
 
 use super::error::{Fault, Result};
-use super::{CursorUpdate, Intent, RunLock, RunMetrics, SchemaColumn, cursor, history, intent, rfc3339, schema};
+use super::{CursorUpdate, Intent, RunLock, RunMetrics, SchemaColumn, cursor, history, progress, rfc3339, schema};
 
 /// What a finished window leaves behind. Its files are those of [`RunLock::record_parts`], and of `parts`.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ impl RunLock {
     pub fn commit(&self, intent: &Intent, commit: &Commit<'_>, now: Timestamp) -> Result<()> {
         self.write_open(intent, now, |tx| {
             for (chunk, parts) in commit.parts {
-                intent::complete(tx, intent, *chunk, parts, now)?;
+                progress::complete(tx, intent, *chunk, parts, now)?;
             }
             let open = "SELECT count(*) FROM rivet_chunk WHERE run_id = ?1 AND status <> 'completed'";
             let open: i64 = tx.query_row(open, [&intent.run_id], |row| row.get(0))?;

@@ -29,8 +29,9 @@ pub struct StoredCursor {
 /// The cursor that a commit stores.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CursorUpdate {
-    /// The upper end of the window.
-    pub value: CursorValue,
+    /// The upper end of the window; absent when the first run found only rows without a value, which no later run is to
+    /// export again.
+    pub value: Option<CursorValue>,
     /// The cursor column.
     pub column: String,
     /// A fingerprint of the source.
@@ -96,6 +97,7 @@ impl RunLock {
 }
 
 pub(super) fn store(tx: &Transaction<'_>, export: &str, cursor: &CursorUpdate, now: Timestamp) -> Result<(), Fault> {
+    let value = cursor.value.as_ref();
     tx.execute(
         "INSERT INTO export_state
              (export_name, last_cursor_value, last_run_at, cursor_type, cursor_column, source_fingerprint)
@@ -103,7 +105,14 @@ pub(super) fn store(tx: &Transaction<'_>, export: &str, cursor: &CursorUpdate, n
          ON CONFLICT (export_name) DO UPDATE SET last_cursor_value = excluded.last_cursor_value,
              last_run_at = excluded.last_run_at, cursor_type = excluded.cursor_type,
              cursor_column = excluded.cursor_column, source_fingerprint = excluded.source_fingerprint",
-        params![export, cursor.value.to_string(), rfc3339(now), cursor.value.kind(), cursor.column, cursor.source],
+        params![
+            export,
+            value.map(CursorValue::to_string),
+            rfc3339(now),
+            value.map(CursorValue::kind),
+            cursor.column,
+            cursor.source
+        ],
     )?;
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! Intents: a window is written down before its first byte is read, so that a run that dies is resumed with the same
 //! bounds, the same chunks and the same file names.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use rivet_plugin_api::Part;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
@@ -35,8 +37,8 @@ pub struct ChunkPlan {
     pub start: Option<String>,
     /// Its upper bound, for people.
     pub end: Option<String>,
-    /// What the reader needs: its filter.
-    pub plan: Value,
+    /// What the reader needs: its filter. Shared, for a window may have very many chunks.
+    pub plan: Arc<Value>,
 }
 
 /// A window that is written down and not finished.
@@ -95,6 +97,11 @@ impl State {
     pub fn unfinished(&self, export: &str) -> Result<Option<Intent>> {
         self.read(|tx| unfinished(tx, export))
     }
+
+    /// Brings the chunks of a window up to date with what workers have recorded since it was read.
+    pub fn refresh(&self, intent: &mut Intent) -> Result<()> {
+        self.read(|tx| progress(tx, &intent.run_id, &mut intent.chunks))
+    }
 }
 
 impl RunLock {
@@ -127,7 +134,18 @@ impl RunLock {
                 ],
             )?;
             insert_chunks(tx, new.run_id, 0, new.chunks, now)?;
-            unfinished(tx, &self.export)?.ok_or_else(|| Fault::protocol("the intent just written is not there"))
+            Ok(Intent {
+                run_id: new.run_id.to_owned(),
+                export: self.export.clone(),
+                mode: new.mode.to_owned(),
+                stamp,
+                window: new.window.clone(),
+                config_fingerprint: new.config_fingerprint.to_owned(),
+                source_fingerprint: new.source_fingerprint.to_owned(),
+                destination_fingerprint: new.destination_fingerprint.to_owned(),
+                started_at: rfc3339(now),
+                chunks: new.chunks.iter().map(IntentChunk::planned).collect(),
+            })
         })
     }
 
@@ -162,29 +180,6 @@ impl RunLock {
         Ok(())
     }
 
-    /// Records that the destination has taken the file names of a chunk: from now on a later run may replace parts of
-    /// these names.
-    pub fn record_begun(&self, intent: &Intent, chunk: usize, now: Timestamp) -> Result<()> {
-        self.write_open(intent, now, |tx| {
-            let running = "UPDATE rivet_chunk SET status = 'running', updated_at = ?3
-                           WHERE run_id = ?1 AND chunk_index = ?2 AND status = 'pending'";
-            tx.execute(running, params![intent.run_id, chunk, rfc3339(now)])?;
-            Ok(())
-        })
-    }
-
-    /// Records that a chunk is wholly at the destination. This is the point from which a later run resumes; an earlier
-    /// record of the same chunk is replaced.
-    pub fn record_parts(&self, intent: &Intent, chunk: usize, parts: &[Part], now: Timestamp) -> Result<()> {
-        self.write_open(intent, now, |tx| complete(tx, intent, chunk, parts, now))
-    }
-
-    /// Records that an attempt at a chunk failed, or that its parts are not at the destination any more: it has to be
-    /// read again.
-    pub fn record_chunk_failure(&self, intent: &Intent, chunk: usize, error: &str, now: Timestamp) -> Result<()> {
-        self.write_open(intent, now, |tx| mark(tx, intent, chunk, "failed", Some(error), now))
-    }
-
     /// Writes about a window that must still be open.
     pub(super) fn write_open<T>(
         &self,
@@ -193,14 +188,18 @@ impl RunLock {
         f: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
     ) -> Result<T> {
         self.write(|tx| {
-            let touch =
-                "UPDATE rivet_run SET updated_at = ?3 WHERE run_id = ?1 AND export_name = ?2 AND status = 'open'";
-            if tx.execute(touch, params![intent.run_id, self.export, rfc3339(now)])? != 1 {
-                let refusal = format!("run \"{}\" of export \"{}\" is not open", intent.run_id, self.export);
-                return Err(Fault::protocol(refusal));
-            }
+            self.touch(tx, intent, now)?;
             f(tx)
         })
+    }
+
+    /// Refuses a window that is not open any more.
+    pub(super) fn touch(&self, tx: &Transaction<'_>, intent: &Intent, now: Timestamp) -> Result<(), Fault> {
+        let touch = "UPDATE rivet_run SET updated_at = ?3 WHERE run_id = ?1 AND export_name = ?2 AND status = 'open'";
+        if tx.prepare_cached(touch)?.execute(params![intent.run_id, self.export, rfc3339(now)])? == 1 {
+            return Ok(());
+        }
+        Err(Fault::protocol(format!("run \"{}\" of export \"{}\" is not open", intent.run_id, self.export)))
     }
 }
 
@@ -232,16 +231,30 @@ pub(super) fn unfinished(tx: &Transaction<'_>, export: &str) -> Result<Option<In
 }
 
 fn chunks(tx: &Transaction<'_>, run_id: &str) -> Result<Vec<IntentChunk>, Fault> {
-    let mut statement = tx.prepare(
-        "SELECT start_key, end_key, plan_json, status <> 'pending', status = 'completed'
-         FROM rivet_chunk WHERE run_id = ?1 ORDER BY chunk_index",
-    )?;
+    let select = "SELECT start_key, end_key, plan_json FROM rivet_chunk WHERE run_id = ?1 ORDER BY chunk_index";
+    let mut statement = tx.prepare(select)?;
     let mut rows = statement.query([run_id])?;
     let mut chunks = Vec::new();
     while let Some(row) = rows.next()? {
         let plan = json(&row.get::<_, String>(2)?, "table \"rivet_chunk\", column \"plan_json\"")?;
-        let plan = ChunkPlan { start: row.get(0)?, end: row.get(1)?, plan };
-        chunks.push(IntentChunk { plan, begun: row.get(3)?, done: row.get(4)?, parts: Vec::new() });
+        let plan = ChunkPlan { start: row.get(0)?, end: row.get(1)?, plan: Arc::new(plan) };
+        chunks.push(IntentChunk::planned(&plan));
+    }
+    progress(tx, run_id, &mut chunks)?;
+    Ok(chunks)
+}
+
+/// Reads how far chunks are, and their parts.
+fn progress(tx: &Transaction<'_>, run_id: &str, chunks: &mut [IntentChunk]) -> Result<(), Fault> {
+    let select = "SELECT chunk_index, status <> 'pending', status = 'completed' FROM rivet_chunk WHERE run_id = ?1";
+    let mut statement = tx.prepare(select)?;
+    let mut rows = statement.query([run_id])?;
+    while let Some(row) = rows.next()? {
+        let chunk = chunks.get_mut(row.get::<_, usize>(0)?);
+        let chunk =
+            chunk.ok_or_else(|| Fault::value("table \"rivet_chunk\"", "the chunks are not numbered through"))?;
+        (chunk.begun, chunk.done) = (row.get(1)?, row.get(2)?);
+        chunk.parts.clear();
     }
     let mut statement = tx.prepare(
         "SELECT chunk_index, file_name, location, row_count, bytes, checksum, store_checksum, validated_rows
@@ -262,7 +275,7 @@ fn chunks(tx: &Transaction<'_>, run_id: &str) -> Result<Vec<IntentChunk>, Fault>
         let chunk = chunks.get_mut(chunk).ok_or_else(|| Fault::value("table \"rivet_part\"", "a part has no chunk"))?;
         chunk.parts.push(part);
     }
-    Ok(chunks)
+    Ok(())
 }
 
 /// The first stamp of this second that the export never used.
@@ -292,66 +305,6 @@ fn insert_chunks(
     for (index, chunk) in (first..).zip(chunks) {
         statement.execute(params![run_id, index, chunk.start, chunk.end, chunk.plan.to_string(), at])?;
     }
-    Ok(())
-}
-
-pub(super) fn complete(
-    tx: &Transaction<'_>,
-    intent: &Intent,
-    chunk: usize,
-    parts: &[Part],
-    now: Timestamp,
-) -> Result<(), Fault> {
-    mark(tx, intent, chunk, "completed", None, now)?;
-    for (index, part) in parts.iter().enumerate() {
-        insert_part(tx, &intent.run_id, (chunk, index), part, now)?;
-    }
-    Ok(())
-}
-
-/// Ends an attempt at a chunk. Parts of an earlier attempt are forgotten, for the next one replaces them.
-fn mark(
-    tx: &Transaction<'_>,
-    intent: &Intent,
-    chunk: usize,
-    status: &str,
-    error: Option<&str>,
-    now: Timestamp,
-) -> Result<(), Fault> {
-    tx.execute("DELETE FROM rivet_part WHERE run_id = ?1 AND chunk_index = ?2", params![intent.run_id, chunk])?;
-    let changed = tx.execute(
-        "UPDATE rivet_chunk SET status = ?3, attempts = attempts + 1, last_error = ?4, updated_at = ?5
-         WHERE run_id = ?1 AND chunk_index = ?2",
-        params![intent.run_id, chunk, status, error, rfc3339(now)],
-    )?;
-    if changed == 1 { Ok(()) } else { Err(Fault::protocol(format!("run \"{}\" has no chunk {chunk}", intent.run_id))) }
-}
-
-fn insert_part(
-    tx: &Transaction<'_>,
-    run_id: &str,
-    (chunk, index): (usize, usize),
-    part: &Part,
-    now: Timestamp,
-) -> Result<(), Fault> {
-    tx.execute(
-        "INSERT INTO rivet_part (run_id, chunk_index, part_index, file_name, location, row_count, bytes, checksum,
-             store_checksum, validated_rows, recorded_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-        params![
-            run_id,
-            chunk,
-            index,
-            part.name,
-            part.location,
-            part.rows,
-            part.bytes,
-            part.checksum,
-            part.store_checksum,
-            part.validated_rows,
-            rfc3339(now)
-        ],
-    )?;
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! One live run per export and state file: an operating-system lock that ends with its process, and a row that says
-//! who holds it. The row's epoch fences out a run whose lock file someone removed.
+//! who holds it. The row's epoch fences out a run whose lock file someone removed; its boot tells a run that was killed
+//! from one that a power loss ended.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -11,7 +12,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::error::{Fault, Result, StateErrorKind};
-use super::{State, open, rfc3339};
+use super::{State, open, progress, rfc3339};
 
 /// Who holds the lock of an export, as far as is known.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -73,20 +74,39 @@ impl RunLock {
     /// Writes in one durable transaction, unless another run has taken the export over.
     pub(super) fn write<T>(&self, f: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>) -> Result<T> {
         self.state.write(|tx| {
-            let current = "SELECT epoch FROM rivet_lock WHERE export_name = ?1";
-            let epoch: Option<i64> = tx.query_row(current, [&self.export], |row| row.get(0)).optional()?;
-            if epoch != Some(self.epoch) {
-                return Err(StateErrorKind::LockLost { export: self.export.clone() }.into());
-            }
+            self.check(tx)?;
             f(tx)
         })
+    }
+
+    /// As `write`, but a power loss may undo it, as [`State::write_soon`] has it.
+    pub(super) fn write_soon<T>(&self, f: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>) -> Result<T> {
+        self.state.write_soon(|tx| {
+            self.check(tx)?;
+            f(tx)
+        })
+    }
+
+    fn check(&self, tx: &Transaction<'_>) -> Result<(), Fault> {
+        let current = "SELECT epoch FROM rivet_lock WHERE export_name = ?1";
+        let epoch: Option<i64> = tx.prepare_cached(current)?.query_row([&self.export], |row| row.get(0)).optional()?;
+        if epoch == Some(self.epoch) {
+            return Ok(());
+        }
+        Err(StateErrorKind::LockLost { export: self.export.clone() }.into())
     }
 }
 
 /// Writes this process into the row and returns the new epoch. Nobody clears the row: it is only read while the
 /// operating system's lock is held, by whoever wrote it last.
 fn take_over(tx: &Transaction<'_>, export: &str, now: Timestamp) -> Result<i64, Fault> {
-    let row = params![export, std::process::id(), kernel("random/boot_id"), kernel("hostname"), rfc3339(now)];
+    let boot = kernel("random/boot_id");
+    let same = "SELECT count(*) FROM rivet_lock WHERE export_name = ?1 AND boot_id = ?2";
+    if tx.query_row(same, params![export, boot], |row| row.get::<_, i64>(0))? == 0 {
+        // The machine went down since the last run, or may have.
+        progress::distrust(tx, export)?;
+    }
+    let row = params![export, std::process::id(), boot, kernel("hostname"), rfc3339(now)];
     Ok(tx.query_row(
         "INSERT INTO rivet_lock (export_name, epoch, pid, boot_id, host, started_at) VALUES (?1, 1, ?2, ?3, ?4, ?5)
          ON CONFLICT (export_name) DO UPDATE SET epoch = epoch + 1, pid = excluded.pid, boot_id = excluded.boot_id,
@@ -108,7 +128,7 @@ fn holder(state: &State, export: &str) -> Result<LockedBy> {
 }
 
 /// What the kernel says about this machine, where there is such a file.
-fn kernel(name: &str) -> Option<String> {
+pub(super) fn kernel(name: &str) -> Option<String> {
     let text = fs::read_to_string(Path::new("/proc/sys/kernel").join(name)).ok()?;
     Some(text.trim().to_owned()).filter(|text| !text.is_empty())
 }

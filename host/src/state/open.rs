@@ -19,9 +19,16 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// that decide about data are.
 const FULL_CHECK_BYTES: i64 = 4 << 20;
 
+/// The lock of whoever creates the file.
+const CREATING: &str = ".lock";
+
 pub(super) fn create_or_update(path: &Path) -> Result<Connection, Fault> {
+    let turn = sibling(path, CREATING);
     if !Fault::io("find", path.try_exists())? {
-        create(path)?;
+        create(path, &turn)?;
+    } else if turn.exists() {
+        // Left by a process that died just after it had created the file. Who has the lock removes it.
+        drop(LockFile::try_acquire(&turn));
     }
     connect_and_update(path)
 }
@@ -127,8 +134,8 @@ fn check(connection: &Connection) -> Result<(), Fault> {
 
 /// Builds the whole file under another name and publishes it in one step, so that no other process ever sees half of
 /// it, and with one fsync. The name becomes durable with the first transaction: SQLite syncs the directory then.
-fn create(path: &Path) -> Result<(), Fault> {
-    let _turn = Fault::io("create", LockFile::wait(&sibling(path, ".lock")))?;
+fn create(path: &Path, turn: &Path) -> Result<(), Fault> {
+    let _turn = Fault::io("create", LockFile::wait(turn))?;
     if Fault::io("find", path.try_exists())? {
         // Another process was faster.
         return Ok(());

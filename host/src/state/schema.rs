@@ -84,22 +84,24 @@ impl SchemaChange {
 
     /// The lines to log, none when nothing differs.
     pub fn lines(&self, export: &str) -> Vec<String> {
-        let mut lines = Vec::new();
-        if self.is_empty() {
-            return lines;
-        }
-        lines.push("schema changed!".to_owned());
+        let first = (!self.is_empty()).then(|| "schema changed!".to_owned());
+        first.into_iter().chain(self.details()).map(|line| format!("export \"{export}\": {line}")).collect()
+    }
+
+    /// What differs, a text a kind of change.
+    pub fn details(&self) -> Vec<String> {
+        let mut details = Vec::new();
         if !self.added.is_empty() {
             let added: Vec<_> = self.added.iter().map(|c| format!("{} ({})", c.name, c.data_type)).collect();
-            lines.push(format!("added columns: {}", added.join(", ")));
+            details.push(format!("added columns: {}", added.join(", ")));
         }
         if !self.removed.is_empty() {
-            lines.push(format!("removed columns: {}", self.removed.join(", ")));
+            details.push(format!("removed columns: {}", self.removed.join(", ")));
         }
-        lines.extend(self.retyped.iter().map(|(name, old, new)| format!("type changed: {name} ({old} -> {new})")));
+        details.extend(self.retyped.iter().map(|(name, old, new)| format!("type changed: {name} ({old} -> {new})")));
         if let Some((old, new)) = &self.reordered {
-            lines.push(format!("column order changed: {} -> {}", old.join(", "), new.join(", ")));
+            details.push(format!("column order changed: {} -> {}", old.join(", "), new.join(", ")));
         }
-        lines.iter().map(|line| format!("export \"{export}\": {line}")).collect()
+        details
     }
 }

@@ -44,8 +44,11 @@ fn part(name: &str, rows: u64) -> Part {
 }
 
 fn begin(lock: &RunLock, run_id: &str, chunks: usize, now: Timestamp) -> Result<Intent> {
-    let chunk =
-        |i: usize| ChunkPlan { start: Some(format!("{i}00")), end: Some(format!("{i}99")), plan: json!({"from": i}) };
+    let chunk = |i: usize| ChunkPlan {
+        start: Some(format!("{i}00")),
+        end: Some(format!("{i}99")),
+        plan: json!({"from": i}).into(),
+    };
     let chunks: Vec<ChunkPlan> = (0..chunks).map(chunk).collect();
     let new = NewIntent {
         run_id,
@@ -64,5 +67,5 @@ fn metrics(export: &str, run_id: &str) -> RunMetrics {
 }
 
 fn cursor(value: i64) -> CursorUpdate {
-    CursorUpdate { value: CursorValue::Int(value), column: "id".into(), source: "source".into() }
+    CursorUpdate { value: Some(CursorValue::Int(value)), column: "id".into(), source: "source".into() }
 }

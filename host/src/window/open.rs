@@ -6,7 +6,7 @@ use rivet_plugin_api::abi::{DestinationHandle, WriterHandle};
 use rivet_plugin_api::{Category, Part, WriteRequest};
 use serde_json::json;
 
-use super::{Window, sweep};
+use super::{Window, manifest, sweep};
 use crate::clock;
 use crate::config::Mode;
 use crate::error::Result;
@@ -39,6 +39,11 @@ fn begun(intent: &Intent) -> Vec<AtomicBool> {
 pub(super) fn base_name(intent: &Intent, chunk: usize) -> String {
     let base = intent.base_name();
     if intent.chunks.len() > 1 || intent.mode == "chunked" { format!("{base}_chunk{chunk}") } else { base }
+}
+
+/// The columns that the first attempt had.
+pub(super) fn columns_of(intent: &Intent) -> Option<Vec<SchemaColumn>> {
+    serde_json::from_value(intent.window["columns"].clone()).ok()
 }
 
 impl<'a> Open<'a> {
@@ -85,7 +90,8 @@ impl<'a> Open<'a> {
         parallel.min(self.intent.chunks.len() as u64).max(1)
     }
 
-    /// Has `begin` take the names of `chunk`, and the next free ones when the destination reports them as taken.
+    /// Has `begin` take the names of `chunk`, the first one of an attempt, and the next free ones when the destination
+    /// reports them as taken.
     pub fn begin(
         &mut self,
         chunk: usize,
@@ -96,7 +102,9 @@ impl<'a> Open<'a> {
         loop {
             match begin(&self.request(chunk, run_id, verify)) {
                 Ok(writer) => {
-                    self.record_begun(chunk)?;
+                    if self.is_new(chunk) {
+                        self.window.lock.record_first_begun(&self.intent, chunk, clock::now())?;
+                    }
                     return Ok(writer);
                 }
                 Err(e) if !self.rename(&e)? => return Err(e.into()),
@@ -105,19 +113,17 @@ impl<'a> Open<'a> {
         }
     }
 
-    /// Remembers that the destination has taken the names of a chunk. Nothing of it may become visible before.
+    /// Remembers that the destination has taken the names of a further chunk. Nothing of it may become visible before.
     pub fn record_begun(&self, chunk: usize) -> Result<()> {
-        match self.begun.get(chunk) {
-            Some(begun) if !begun.swap(true, Ordering::SeqCst) => {
-                Ok(self.window.lock.record_begun(&self.intent, chunk, clock::now())?)
-            }
-            _ => Ok(()),
+        if self.is_new(chunk) {
+            self.window.lock.record_begun(&self.intent, chunk, clock::now())?;
         }
+        Ok(())
     }
 
-    fn set_intent(&mut self, intent: Intent) {
-        self.begun = begun(&intent);
-        self.intent = intent;
+    /// Whether nothing knows yet that the names of `chunk` are ours; from now on this window does.
+    fn is_new(&self, chunk: usize) -> bool {
+        self.begun.get(chunk).is_some_and(|begun| !begun.swap(true, Ordering::SeqCst))
     }
 
     /// Takes the next name when `error` says that the present one is somebody else's.
@@ -153,7 +159,7 @@ impl<'a> Open<'a> {
         // Chunks that are worth nothing without the others are of one snapshot: with a new one, all are read again.
         let all = self.is_split() && reading.stops_at_failure;
         if all || !same {
-            sweep::remove(&self.intent, self.window.job.format().kind, destination)?;
+            sweep::remove(&self.intent, &self.window.job.format(), destination)?;
             self.intent.window["cursor"] = json!(reading.cursor);
             self.window.lock.replan(&mut self.intent, &chunks, clock::now())?;
             self.begun = begun(&self.intent);
@@ -167,11 +173,8 @@ impl<'a> Open<'a> {
 
     /// Workers have written about the window since it was read.
     fn reload(&mut self) -> Result<()> {
-        if let Some(intent) = self.window.state.unfinished(&self.intent.export)?
-            && intent.run_id == self.intent.run_id
-        {
-            self.set_intent(intent);
-        }
+        self.window.state.refresh(&mut self.intent)?;
+        self.begun = begun(&self.intent);
         Ok(())
     }
 
@@ -191,17 +194,34 @@ impl<'a> Open<'a> {
         Ok(self.window.lock.record_chunk_failure(&self.intent, chunk, error, clock::now())?)
     }
 
+    /// Lays a manifest of the recorded parts beside them, when the configuration asks for it. `retried` says that an
+    /// attempt of this run may have done so before.
+    pub fn publish_manifest(
+        &mut self,
+        columns: Option<&[SchemaColumn]>,
+        retried: bool,
+        destination: &mut DestinationHandle,
+    ) -> Result<()> {
+        if !self.window.job.export.manifest {
+            return Ok(());
+        }
+        self.reload()?;
+        let redone = retried || self.window.run_id().is_some();
+        manifest::publish(self.window.job, &self.intent, columns, redone, destination)
+    }
+
     /// Closes the window: files, schema, metrics and the end of the intent in one transaction. `columns` are those of
     /// this attempt, or the recorded ones when nothing had to be read.
     pub fn commit(&self, columns: Option<&[SchemaColumn]>, metrics: &RunMetrics) -> Result<()> {
-        let recorded = || serde_json::from_value::<Vec<SchemaColumn>>(self.intent.window["columns"].clone()).ok();
-        let columns = columns.map(<[_]>::to_vec).or_else(recorded);
-        let (format, cursor) = (self.window.job.format(), cursor_of(&self.intent));
+        let columns = columns.map(<[_]>::to_vec).or_else(|| columns_of(&self.intent));
+        let format = self.window.job.format();
+        // A run without any row was no first run.
+        let cursor = cursor_of(&self.intent).filter(|cursor| cursor.value.is_some() || metrics.rows > 0);
         let commit = Commit {
             parts: &[],
             cursor: cursor.as_ref(),
             schema: columns.as_deref(),
-            format: format.kind.extension(),
+            format: format.kind.as_str(),
             compression: Some(format.compression.as_str()),
             metrics,
         };
@@ -223,7 +243,7 @@ impl<'a> Open<'a> {
     /// Removes what finished chunks of a failed attempt have left at the destination.
     pub fn discard(&mut self, destination: &mut DestinationHandle) -> Result<()> {
         self.reload()?;
-        sweep::remove(&self.intent, self.window.job.format().kind, destination)
+        sweep::remove(&self.intent, &self.window.job.format(), destination)
     }
 
     /// Gives the window up after a failure that left nothing at the destination.

@@ -1,15 +1,16 @@
 //! Removes what attempts at a window left at the destination.
 
 use rivet_plugin_api::abi::DestinationHandle;
-use rivet_plugin_api::{Category, FormatKind, WriteRequest};
+use rivet_plugin_api::{Category, Format, WriteRequest};
 
+use super::manifest;
 use super::open::base_name;
 use crate::error::Result;
 use crate::state::Intent;
 
 /// Removes every part that is recorded, and every file that has a name which the destination gave to this window: it
-/// may have become visible just before the run was killed. `kind` is the format of these files.
-pub(super) fn remove(left: &Intent, kind: FormatKind, destination: &mut DestinationHandle) -> Result<()> {
+/// may have become visible just before the run was killed. `format` is that of these files.
+pub(super) fn remove(left: &Intent, format: &Format, destination: &mut DestinationHandle) -> Result<()> {
     for (index, chunk) in left.chunks.iter().enumerate().filter(|(_, chunk)| chunk.begun) {
         for part in &chunk.parts {
             match destination.remove(&part.name) {
@@ -20,15 +21,15 @@ pub(super) fn remove(left: &Intent, kind: FormatKind, destination: &mut Destinat
             }
         }
         if chunk.parts.is_empty() {
-            remove_unrecorded(left, index, kind, destination)?;
+            remove_unrecorded(left, index, format, destination)?;
         }
     }
-    Ok(())
+    if left.chunks.iter().any(|chunk| chunk.begun) { manifest::remove(left, destination) } else { Ok(()) }
 }
 
-fn remove_unrecorded(left: &Intent, chunk: usize, kind: FormatKind, destination: &mut DestinationHandle) -> Result<()> {
-    let mut request = WriteRequest { base_name: base_name(left, chunk), ..WriteRequest::default() };
-    request.format.kind = kind;
+fn remove_unrecorded(left: &Intent, chunk: usize, format: &Format, destination: &mut DestinationHandle) -> Result<()> {
+    let format = format.clone();
+    let request = WriteRequest { base_name: base_name(left, chunk), format, ..WriteRequest::default() };
     // Parts become visible from the first to the last, so that the first gap is the end.
     let several = (0..).map(|part| request.part_name(part, true));
     for (place, name) in std::iter::once(request.part_name(0, false)).chain(several).enumerate() {

@@ -5,11 +5,12 @@ mod csv;
 mod parquet;
 mod profile;
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::Write;
 
-use arrow_array::RecordBatch;
-use arrow_schema::Schema;
+use arrow_array::{RecordBatch, RecordBatchReader};
+use arrow_schema::{ArrowError, Schema};
 use rivet_plugin_api::{Compression, Error, Format, FormatKind, Result, WriteRequest};
 
 /// Where encoded bytes go.
@@ -49,17 +50,31 @@ pub fn open(sink: Sink, request: &WriteRequest, first: &RecordBatch) -> Result<B
     Ok(match request.format.kind {
         FormatKind::Parquet => Box::new(parquet::ParquetEncoder::new(sink, request, first)?),
         FormatKind::Csv => Box::new(csv::CsvEncoder::new(sink, &first.schema())),
-        FormatKind::Arrow => Box::new(arrow_ipc::ArrowEncoder::new(sink, request, &first.schema())?),
+        FormatKind::Arrow => arrow_ipc::open(sink, request, &first.schema())?,
     })
 }
 
-/// Reads a finished file from its beginning and counts its records, decoding whatever the format encodes.
-pub fn count_records(kind: FormatKind, file: File) -> Result<u64> {
+/// What a file keeps of a batch, and so what [`read`] returns: CSV has no types, so a batch becomes its texts; the other
+/// formats keep it as it is.
+pub(crate) fn as_kept(kind: FormatKind, batch: &RecordBatch) -> Result<Cow<'_, RecordBatch>> {
     match kind {
-        FormatKind::Parquet => parquet::count(file),
-        FormatKind::Csv => csv::count(file),
-        FormatKind::Arrow => arrow_ipc::count(file),
+        FormatKind::Parquet | FormatKind::Arrow => Ok(Cow::Borrowed(batch)),
+        FormatKind::Csv => csv::texts(batch).map(Cow::Owned),
     }
+}
+
+/// Decodes a finished file from its beginning, batch by batch. A batch has at most `rows` rows, except that Arrow files
+/// keep the batches that they were written with.
+pub(crate) fn read(
+    format: &Format,
+    file: File,
+    rows: usize,
+) -> std::result::Result<Box<dyn RecordBatchReader>, ArrowError> {
+    Ok(match format.kind {
+        FormatKind::Parquet => Box::new(parquet::read(file, rows)?),
+        FormatKind::Csv => Box::new(csv::CsvReader::new(file, rows)?),
+        FormatKind::Arrow => arrow_ipc::read(format.arrow_layout, file)?,
+    })
 }
 
 /// The level if it lies in `range`, or the codec's default.

@@ -15,6 +15,8 @@ mod output;
 #[cfg(feature = "destination")]
 mod store;
 #[cfg(feature = "destination")]
+mod verify;
+#[cfg(feature = "destination")]
 mod writer;
 #[cfg(feature = "source")]
 pub mod batch;

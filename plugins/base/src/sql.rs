@@ -1,6 +1,11 @@
-//! SQL text: its tokens as far as quotes and comments go, and where the user's one statement begins and ends.
+//! SQL text: its tokens as far as quotes and comments go, where the user's one statement begins and ends, and the
+//! values of its parameters.
 
 use rivet_plugin_api::{Error, Result};
+
+mod params;
+
+pub use params::bind;
 
 /// Whose rules decide what is a string, a name or a comment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -5,6 +5,7 @@ use rivet_plugin_api::{BatchWriter, Cancel, Error, Part, Progress, Receipt, Resu
 
 use crate::encode::{self, Encoder};
 use crate::output::{Output, Written};
+use crate::verify::Tally;
 use crate::{PartSink, Store};
 
 /// Writes one attempt into a [`Store`].
@@ -32,6 +33,8 @@ struct OpenPart<P> {
     encoder: Box<dyn Encoder>,
     output: Output<P>,
     rows: u64,
+    /// What the finished part must hold, when it is to be read back.
+    tally: Option<Tally>,
 }
 
 struct SealedPart<P> {
@@ -121,7 +124,8 @@ impl<S: Store<Sink: 'static>> Attempt<S> {
                 Some(part) => part,
                 None => self.start(batch)?,
             };
-            let outcome = part.encoder.write(batch).map_err(|e| part.output.cause_of(e));
+            let outcome = part.tally.as_mut().map_or(Ok(()), |tally| tally.add(batch));
+            let outcome = outcome.and_then(|()| part.encoder.write(batch).map_err(|e| part.output.cause_of(e)));
             part.rows += batch.num_rows() as u64;
             let full = self.request.format.max_file_size.is_some_and(|limit| part.encoder.written() >= limit);
             self.open = Some(part);
@@ -138,8 +142,10 @@ impl<S: Store<Sink: 'static>> Attempt<S> {
         let index = self.sealed.len();
         let name = self.request.part_name(index, index > 0);
         let output = Output::new(self.store.create(index, &name, self.request.verify)?);
-        match encode::open(Box::new(output.clone()), &self.request, first) {
-            Ok(encoder) => Ok(OpenPart { encoder, output, rows: 0 }),
+        let tally = self.request.verify.then(|| Tally::new(&self.request.format, first)).transpose();
+        let encoder = encode::open(Box::new(output.clone()), &self.request, first);
+        match tally.and_then(|tally| Ok((encoder?, tally))) {
+            Ok((encoder, tally)) => Ok(OpenPart { encoder, output, rows: 0, tally }),
             Err(error) => {
                 let error = output.cause_of(error);
                 output.take()?.sink.discard()?;
@@ -150,14 +156,15 @@ impl<S: Store<Sink: 'static>> Attempt<S> {
 
     /// Completes the open part, checks it, and keeps it for publication.
     fn seal(&mut self) -> Result<()> {
-        let Some(OpenPart { encoder, output, rows }) = self.open.take() else {
+        let Some(OpenPart { encoder, output, rows, tally }) = self.open.take() else {
             return Ok(());
         };
         let finished = encoder.finish().map_err(|e| output.cause_of(e));
         let mut written = output.take()?;
         let outcome = finished.and_then(|()| written.sink.seal());
-        let outcome =
-            outcome.and_then(|()| if self.request.verify { self.verify(&mut written.sink, rows) } else { Ok(None) });
+        let name = self.request.part_name(self.sealed.len(), !self.sealed.is_empty());
+        let verify = |tally: Tally| tally.verify(&mut written, &name, &self.cancel);
+        let outcome = outcome.and_then(|()| tally.map(verify).transpose());
         self.sealed_bytes += written.bytes;
         let (validated_rows, outcome) = match outcome {
             Ok(validated_rows) => (validated_rows, Ok(())),
@@ -166,15 +173,6 @@ impl<S: Store<Sink: 'static>> Attempt<S> {
         // Kept also after an error, so that it is discarded with the others.
         self.sealed.push(SealedPart { written, rows, validated_rows });
         outcome
-    }
-
-    fn verify(&self, sink: &mut S::Sink, rows: u64) -> Result<Option<u64>> {
-        let counted = encode::count_records(self.request.format.kind, sink.reopen()?)?;
-        if counted == rows {
-            return Ok(Some(counted));
-        }
-        Err(Error::data(format!("validation failed: {rows} rows were written, but the file holds {counted}"))
-            .code(Error::VALIDATION))
     }
 
     fn finish(&mut self) -> Result<Receipt> {

@@ -5,6 +5,7 @@
 //! gets the lock of an existing file may therefore remove what belongs to it. One lock for the attempt, rather than one
 //! a file, keeps the number of open files small however many parts there are.
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
@@ -70,23 +71,24 @@ impl Drop for Claim {
 
 /// Removes the temporary files of attempts of `export` that are dead. Failures are no reason not to export.
 pub(crate) fn sweep(directory: &Directory, export: &str, names: &[String]) {
-    for name in names {
-        if let Some((base, LOCK)) = parse(name)
-            && is_of_export(base, export)
-            && let Err(error) = sweep_base(directory, base, name)
-        {
-            tracing::debug!(%error, file = name, "a leftover of an earlier run could not be removed");
+    let bases: BTreeSet<&str> = names.iter().filter_map(|name| Some(parse(name)?.0)).collect();
+    for base in bases.into_iter().filter(|base| is_of_export(base, export)) {
+        if let Err(error) = sweep_base(directory, base, names) {
+            tracing::debug!(%error, name = base, "a leftover of an earlier run could not be removed");
         }
     }
 }
 
-fn sweep_base(directory: &Directory, base: &str, lock_name: &str) -> Result<()> {
-    let path = directory.join(lock_name)?;
-    let Some(_lock) = lock_existing(&path).map_err(|e| failed("lock", &path, &e))? else {
+fn sweep_base(directory: &Directory, base: &str, names: &[String]) -> Result<()> {
+    let lock_name = temporary(base, LOCK);
+    let path = directory.join(&lock_name)?;
+    // An attempt that could not remove a part has removed its lock all the same, so that a new one is needed.
+    let held = if names.contains(&lock_name) { lock_existing(&path) } else { lock(&path) };
+    let Some(_lock) = held.map_err(|e| failed("lock", &path, &e))? else {
         return Ok(());
     };
     remove_parts(directory, base)?;
-    directory.remove(lock_name)?;
+    directory.remove(&lock_name)?;
     tracing::info!(name = base, "removed what an earlier run left behind");
     Ok(())
 }

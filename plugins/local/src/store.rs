@@ -31,7 +31,7 @@ impl LocalStore {
         let store = Self {
             directory: directory.clone(),
             base: request.base_name.clone(),
-            extension: request.format.kind.extension(),
+            extension: request.format.extension(),
             replace: request.replace,
             claim: Some(Claim::take(directory, &request.base_name)?),
         };

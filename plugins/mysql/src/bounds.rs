@@ -38,7 +38,15 @@ pub(crate) fn bounds(
             .hint("leave such rows out in the query, or bound by another column"),
         _ => e,
     })?;
-    Ok(Bounds { min: value(key.kind, &batch, 0), max: value(key.kind, &batch, 1), nulls: None })
+    let now = request.now.then(|| clock(connection)).transpose()?;
+    Ok(Bounds { min: value(key.kind, &batch, 0), max: value(key.kind, &batch, 1), nulls: None, now })
+}
+
+/// The server's time in microseconds since 1970. What is read next is read in a later transaction.
+fn clock(connection: &mut Connection) -> Result<i64> {
+    let row = connection.query("SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))")?.pop();
+    let now = row.and_then(|row| row.first()?.as_deref()?.parse().ok());
+    now.ok_or_else(|| Error::internal("the server did not tell the time"))
 }
 
 fn decoder(kind: Kind) -> Decoder {

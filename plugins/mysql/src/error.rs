@@ -39,14 +39,18 @@ fn from_number(number: u16, message: &str) -> Error {
 /// The category of an error number and the seconds to wait before a retry.
 fn classify(number: u16) -> (Category, u64) {
     match number {
-        // Too many connections, shutting down, a limit of the user, out of memory or of temporary space.
-        1040 | 1053 | 1203 | 1226 | 3168 => (Category::Capacity, 15),
+        // Too many connections, shutting down, a limit of the user, offline for maintenance, out of memory or of temporary
+        // space.
+        1040 | 1053 | 1203 | 1226 | 3032 | 3168 => (Category::Capacity, 15),
         1037 | 1038 | 1041 | 1135 => (Category::Capacity, 5),
         1213 => (Category::Deadlock, 1),
         // A lock that did not come, the limits of MySQL and MariaDB, and a statement that somebody killed.
         1205 | 1317 | 1907 | 1969 | 3024 | 3572 => (Category::Timeout, 0),
-        // Connections that were killed or lost, packets that did not arrive whole, idle sessions that were closed.
-        1042 | 1043 | 1080 | 1152..=1161 | 1184 | 1927 | 2002 | 2003 | 2006 | 2013 | 4031 => (Category::Network, 0),
+        // Connections that were killed or lost, packets that did not arrive whole, idle sessions that were closed, and
+        // ProxySQL without a server to hand on to (9001).
+        1042 | 1043 | 1080 | 1152..=1161 | 1184 | 1927 | 2002 | 2003 | 2006 | 2013 | 4031 | 9001 => {
+            (Category::Network, 0)
+        }
         1044 | 1045 | 1130 | 1142 | 1143 | 1227 | 1251 | 1275 | 1370 | 1524 | 1698 | 1820 | 1862 | 1873 | 3118
         | 3159 | 3955 | 4151 => (Category::Auth, 0),
         1049 => (Category::NotFound, 0),
@@ -101,6 +105,8 @@ mod tests {
             (3024, Category::Timeout, 0),
             (1213, Category::Deadlock, 1),
             (2013, Category::Network, 0),
+            (9001, Category::Network, 0),
+            (3032, Category::Capacity, 15),
         ] {
             assert_eq!(classify(number), (category, pause_s), "{number}");
         }

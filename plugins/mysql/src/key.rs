@@ -155,7 +155,7 @@ pub(crate) fn ordered(column: &str, native: &NativeColumn) -> String {
 }
 
 /// Text in a form that means the same in every `sql_mode`. The column's collation wins over that of a literal.
-fn text(value: &str) -> String {
+pub(crate) fn text(value: &str) -> String {
     format!("_utf8mb4 {}", hex(value.as_bytes()))
 }
 

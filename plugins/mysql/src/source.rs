@@ -36,6 +36,7 @@ impl Source for Mysql {
         range: true,
         dense: true,
         since: true,
+        params: true,
         concurrent_readers: true,
     };
 
@@ -53,7 +54,8 @@ impl Source for Mysql {
 
     fn describe(&mut self, request: &DescribeRequest, context: &Context) -> Result<Description> {
         let columns = self.in_transaction(&Timeouts::default(), context, |connection| {
-            described_columns(connection, &request.query, &request.mapping)
+            let query = statement(&request.query, &request.params, connection.quotes())?;
+            described_columns(connection, &query, &request.mapping)
         })?;
         Ok(Description { columns: columns.into_iter().map(described).collect() })
     }
@@ -77,9 +79,9 @@ impl Source for Mysql {
     fn count(&mut self, request: &ReadRequest, context: &Context) -> Result<u64> {
         no_snapshot(request.snapshot.as_deref())?;
         let rows = self.in_transaction(&request.timeouts, context, |connection| {
-            let columns = described_columns(connection, &request.query, &request.mapping)?;
-            let relation =
-                Relation::new(statement(&request.query, connection.quotes())?, &columns, connection.server());
+            let query = statement(&request.query, &request.params, connection.quotes())?;
+            let columns = described_columns(connection, &query, &request.mapping)?;
+            let relation = Relation::new(&query, &columns, connection.server());
             let rows = filter::rows(&relation, &columns, &request.filter)?;
             connection.query(&format!("{}SELECT COUNT(*) FROM {rows}", relation.with))
         })?;
@@ -90,19 +92,19 @@ impl Source for Mysql {
     fn bounds(&mut self, request: &BoundsRequest, context: &Context) -> Result<Bounds> {
         no_snapshot(request.snapshot.as_deref())?;
         self.in_transaction(&request.timeouts, context, |connection| {
-            let columns = described_columns(connection, &request.query, &request.mapping)?;
-            let query = statement(&request.query, connection.quotes())?;
-            bounds::bounds(connection, query, &columns, request)
+            let query = statement(&request.query, &request.params, connection.quotes())?;
+            let columns = described_columns(connection, &query, &request.mapping)?;
+            bounds::bounds(connection, &query, &columns, request)
         })
     }
 
     fn explain(&mut self, request: &ReadRequest, context: &Context) -> Result<Explanation> {
         no_snapshot(request.snapshot.as_deref())?;
         self.in_transaction(&request.timeouts, context, |connection| {
-            let columns = described_columns(connection, &request.query, &request.mapping)?;
-            let query = statement(&request.query, connection.quotes())?;
-            let select = Select::new(query, &columns, request, connection.server())?;
-            explain::explain(connection, select.sql.as_deref().unwrap_or(query))
+            let query = statement(&request.query, &request.params, connection.quotes())?;
+            let columns = described_columns(connection, &query, &request.mapping)?;
+            let select = Select::new(&query, &columns, request, connection.server())?;
+            explain::explain(connection, select.sql.as_deref().unwrap_or(&query))
         })
     }
 }
@@ -138,9 +140,9 @@ impl Mysql {
 /// Sends the query; what comes back tells where the stream stands and what its batches look like.
 fn start(connection: &mut Connection, request: &ReadRequest) -> Result<(RowStream, BatchBuilder)> {
     session::begin(connection, &request.timeouts, Watch::Client)?;
-    let (columns, mut prepared) = columns(connection, &request.query, &request.mapping)?;
-    let query = statement(&request.query, connection.quotes())?;
-    let select = Select::new(query, &columns, request, connection.server())?;
+    let query = statement(&request.query, &request.params, connection.quotes())?;
+    let (columns, mut prepared) = columns(connection, &query, &request.mapping)?;
+    let select = Select::new(&query, &columns, request, connection.server())?;
     if let Some(sql) = &select.sql {
         connection.close_statement(&prepared)?;
         prepared = connection.prepare(sql)?;
@@ -152,7 +154,7 @@ fn start(connection: &mut Connection, request: &ReadRequest) -> Result<(RowStrea
 
 /// The columns of the user's query, which the server parses and does not run yet.
 fn columns(connection: &mut Connection, query: &str, mapping: &Mapping) -> Result<(Vec<Planned>, Prepared)> {
-    let prepared = connection.prepare(statement(query, connection.quotes())?)?;
+    let prepared = connection.prepare(query)?;
     let planned = if prepared.columns.is_empty() {
         Err(Error::config("the query returns no columns").hint("write a SELECT with at least one column"))
     } else {

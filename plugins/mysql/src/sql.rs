@@ -1,18 +1,22 @@
-//! SQL text: where the user's query really ends, and how names are quoted.
+//! SQL text: where the user's query really ends, what its parameters become, and how names are quoted.
 
-use rivet_plugin_api::Result;
+use rivet_plugin_api::{Params, Result};
 use rivet_plugin_base::sql::{self, Dialect};
 
 pub(crate) use rivet_plugin_base::sql::Quotes;
+
+use crate::key::text;
 
 /// `name` as an identifier.
 pub(crate) fn identifier(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
-/// See [`sql::statement`].
-pub(crate) fn statement(query: &str, quotes: Quotes) -> Result<&str> {
-    sql::statement(query, Dialect::Mysql(quotes))
+/// The one statement in `query`, with the values of its parameters in place: see [`sql::bind`] and [`sql::statement`].
+pub(crate) fn statement(query: &str, params: &Params, quotes: Quotes) -> Result<String> {
+    let dialect = Dialect::Mysql(quotes);
+    let query = sql::bind(query, params, dialect, |value| Ok(text(value)))?;
+    sql::statement(&query, dialect).map(str::to_owned)
 }
 
 #[cfg(test)]

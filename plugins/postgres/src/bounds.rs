@@ -42,7 +42,15 @@ pub(crate) fn bounds(
             .hint("leave such rows out in the query, or bound by another column"),
         _ => e,
     })?;
-    Ok(Bounds { min: value(key.kind, &batch, 0), max: value(key.kind, &batch, 1), nulls: None })
+    let now = request.now.then(|| clock(connection)).transpose()?;
+    Ok(Bounds { min: value(key.kind, &batch, 0), max: value(key.kind, &batch, 1), nulls: None, now })
+}
+
+/// When the transaction began, in microseconds since 1970: what it does not see is committed later.
+fn clock(connection: &mut Connection) -> Result<i64> {
+    let row = connection.query("SELECT (extract(epoch FROM pg_catalog.now()) * 1000000)::pg_catalog.int8")?.pop();
+    let now = row.and_then(|row| row.first()?.as_deref()?.parse().ok());
+    now.ok_or_else(|| Error::internal("the server did not tell the time"))
 }
 
 /// How values of `kind` are cast and read.

@@ -10,6 +10,9 @@ use rivet_plugin_api::{Category, Error};
 /// The server's "query cancelled", which a time limit and our own cancel request both raise.
 pub(crate) const QUERY_CANCELED: &str = "57014";
 
+/// "Protocol violation", the one code that pgbouncer has for nearly all that it says itself.
+const POOLER: &str = "08P01";
+
 /// Text that has no place in the client's encoding, or is none in the server's.
 const UNTRANSLATABLE: &str = "22P05";
 const NOT_IN_ENCODING: &str = "22021";
@@ -67,13 +70,15 @@ pub(crate) fn at_position(error: Error, sql: &str, position: Option<usize>) -> E
 }
 
 fn from_message(m: ServerMessage) -> Error {
-    // pgbouncer has one code for all that it says itself, most of which passes.
-    if m.code == "08P01" && m.message.starts_with("unsupported startup parameter") {
+    if m.code == POOLER && m.message.starts_with("unsupported startup parameter") {
         return Error::config(m.message)
             .code(m.code)
             .hint("a pooler refuses it: leave \"options\" out of the URL, or name it in pgbouncer's ignore_startup_parameters");
     }
-    let (category, pause_s) = classify(&m.code);
+    let (category, pause_s) = match m.code.as_str() {
+        POOLER => (of_pooler(&m.message), 0),
+        code => classify(code),
+    };
     let mut text = m.message;
     if let Some(detail) = m.detail {
         text = format!("{text} ({})", detail.trim_end_matches('.'));
@@ -82,7 +87,9 @@ fn from_message(m: ServerMessage) -> Error {
     if pause_s > 0 {
         error = error.retry_after(Duration::from_secs(pause_s));
     }
-    match m.hint.or_else(|| own_hint(&m.code).map(str::to_owned)) {
+    let of_pooler = (m.code == POOLER && !category.is_transient())
+        .then_some("check user, password and database, and that the pooler knows them");
+    match m.hint.or_else(|| own_hint(&m.code).or(of_pooler).map(str::to_owned)) {
         Some(hint) => error.hint(hint),
         None => error,
     }
@@ -105,6 +112,20 @@ fn classify(code: &str) -> (Category, u64) {
             Some("28") => (Category::Auth, 0),
             _ => (Category::Permanent, 0),
         },
+    }
+}
+
+/// The category of what a pooler says, for which there is nothing but its words. Most of it passes.
+fn of_pooler(message: &str) -> Category {
+    let says = |phrases: &[&str]| phrases.iter().any(|phrase| message.contains(phrase));
+    if says(&["authentication failed", "no such user", "login rejected", "wrong password", "TLS required"]) {
+        Category::Auth
+    } else if says(&["no such database", "does not exist"]) {
+        Category::NotFound
+    } else if says(&["no more connections allowed"]) {
+        Category::Capacity
+    } else {
+        Category::Network
     }
 }
 
@@ -156,6 +177,22 @@ mod tests {
             ("", Category::Permanent, 0),
         ] {
             assert_eq!(classify(code), (category, pause_s), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_pooler_is_understood_by_its_words() {
+        for (message, category) in [
+            ("SASL authentication failed", Category::Auth),
+            ("no such user: x", Category::Auth),
+            ("database \"x\" does not exist", Category::NotFound),
+            ("no such database: x", Category::NotFound),
+            ("no more connections allowed (max_client_conn)", Category::Capacity),
+            ("server conn crashed?", Category::Network),
+            ("query_wait_timeout", Category::Network),
+        ] {
+            let message = ServerMessage { code: POOLER.into(), message: message.into(), ..ServerMessage::default() };
+            assert_eq!(from_message(message).category(), category);
         }
     }
 

@@ -13,7 +13,7 @@ use crate::ranges::Ranges;
 use crate::reader::{Reader, Rows, Slot, release};
 use crate::select::Select;
 use crate::split::{self, Pages, Piece};
-use crate::sql::statement;
+use crate::sql::{bind, statement};
 use crate::types::{Planned, plan};
 use crate::wire::Connection;
 use crate::{bounds, catalog, explain, filter, session};
@@ -39,6 +39,7 @@ impl Source for Postgres {
         range: true,
         dense: true,
         since: true,
+        params: true,
         concurrent_readers: true,
     };
 
@@ -55,13 +56,15 @@ impl Source for Postgres {
     }
 
     fn describe(&mut self, request: &DescribeRequest, context: &Context) -> Result<Description> {
+        let query = bind(&request.query, &request.params)?;
         let columns = self.in_transaction(&Timeouts::default(), None, context, |connection| {
-            columns(connection, &request.query, &request.mapping)
+            columns(connection, &query, &request.mapping)
         })?;
         Ok(Description { columns: columns.into_iter().map(described).collect() })
     }
 
     fn read(&mut self, request: &ReadRequest, context: &Context) -> Result<Box<dyn BatchReader>> {
+        let request = &bound(request)?;
         let (mut connection, interrupt) = self.take(context)?;
         let started = start(&mut connection, request);
         match started {
@@ -78,6 +81,7 @@ impl Source for Postgres {
     }
 
     fn count(&mut self, request: &ReadRequest, context: &Context) -> Result<u64> {
+        let request = &bound(request)?;
         let snapshot = request.snapshot.as_deref();
         let rows = self.in_transaction(&request.timeouts, snapshot, context, |connection| {
             let columns = columns(connection, &request.query, &request.mapping)?;
@@ -90,14 +94,16 @@ impl Source for Postgres {
     }
 
     fn bounds(&mut self, request: &BoundsRequest, context: &Context) -> Result<Bounds> {
+        let query = bind(&request.query, &request.params)?;
         let snapshot = request.snapshot.as_deref();
         self.in_transaction(&request.timeouts, snapshot, context, |connection| {
-            let columns = columns(connection, &request.query, &request.mapping)?;
-            bounds::bounds(connection, statement(&request.query)?, &columns, request)
+            let columns = columns(connection, &query, &request.mapping)?;
+            bounds::bounds(connection, statement(&query)?, &columns, request)
         })
     }
 
     fn explain(&mut self, request: &ReadRequest, context: &Context) -> Result<Explanation> {
+        let request = &bound(request)?;
         let snapshot = request.snapshot.as_deref();
         self.in_transaction(&request.timeouts, snapshot, context, |connection| {
             let select = select(connection, request)?;
@@ -115,6 +121,7 @@ impl Source for Postgres {
     }
 
     fn split(&mut self, request: &SplitRequest, context: &Context) -> Result<Split> {
+        let request = &SplitRequest { query: bind(&request.query, &request.params)?, ..request.clone() };
         let snapshot = request.snapshot.as_deref();
         let split = self.in_transaction(&request.timeouts, snapshot, context, |connection| {
             columns(connection, &request.query, &Mapping::default())?;
@@ -161,6 +168,11 @@ impl Postgres {
         release(connection, &self.slot);
         result
     }
+}
+
+/// The request with the values of its query in place, so that every statement made of it has the same ones.
+fn bound(request: &ReadRequest) -> Result<ReadRequest> {
+    Ok(ReadRequest { query: bind(&request.query, &request.params)?, ..request.clone() })
 }
 
 /// Sends the query; what comes back tells how its rows arrive and what its batches look like.

@@ -146,7 +146,7 @@ impl Connection {
         }
         if parameters > 0 {
             return Err(Error::config("the query has a placeholder such as \"$1\"")
-                .hint("write the value, or use a ${NAME} parameter of the configuration"));
+                .hint("write `:name`, and declare its value under `params` of the export"));
         }
         Ok(columns)
     }

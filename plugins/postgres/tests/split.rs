@@ -25,7 +25,7 @@ fn has_range_scans(url: &str) -> bool {
 
 fn split(source: &mut Postgres, query: &str, parts: usize, snapshot: Option<&str>) -> Split {
     let snapshot = snapshot.map(str::to_owned);
-    let request = SplitRequest { query: query.into(), parts, snapshot, timeouts: Timeouts::default() };
+    let request = SplitRequest { query: query.into(), parts, snapshot, ..SplitRequest::default() };
     source.split(&request, &Context::default()).unwrap_or_else(|e| panic!("{query}: {e}"))
 }
 

@@ -1,7 +1,7 @@
 //! The user's query: one statement that only reads, and the names and declared types of its columns.
 
-use rivet_plugin_api::{Error, Result};
-use rivet_plugin_base::sql::{Dialect, Tokens, statement};
+use rivet_plugin_api::{Error, Params, Result};
+use rivet_plugin_base::sql::{Dialect, Tokens, bind, statement};
 use rusqlite::{Connection, Statement};
 
 use crate::error::driver;
@@ -23,15 +23,17 @@ pub(crate) struct ResultColumn {
 }
 
 impl Query {
-    pub(crate) fn check(connection: &Connection, query: &str) -> Result<Self> {
-        let text = single_statement(query)?;
+    /// Checks `query`, with the values of its parameters in place.
+    pub(crate) fn check(connection: &Connection, query: &str, params: &Params) -> Result<Self> {
+        let query = bind(query, params, Dialect::Sqlite, |value| Ok(literal(value)))?;
+        let text = single_statement(&query)?;
         let statement = connection.prepare(text).map_err(driver)?;
         if !statement.readonly() {
             return Err(Error::permanent("the query writes").hint("a source only takes queries that read"));
         }
         if statement.parameter_count() > 0 {
             return Err(Error::permanent("the query holds an SQL parameter, which nothing binds")
-                .hint("write values into the query, or use ${NAME} with --param"));
+                .hint("write `:name`, and declare its value under `params` of the export"));
         }
         Ok(Self { text: text.to_owned(), columns: columns(&statement) })
     }
@@ -44,6 +46,12 @@ impl Query {
                 .hint(format!("its columns are {}", known.join(", ")))
         })
     }
+}
+
+/// `text` as an expression. The tokenizer takes NUL for the end of the statement, so that a function has to make it.
+fn literal(text: &str) -> String {
+    let pieces: Vec<_> = text.split('\0').map(|piece| format!("'{}'", piece.replace('\'', "''"))).collect();
+    if let [whole] = &pieces[..] { whole.clone() } else { format!("({})", pieces.join(" || char(0) || ")) }
 }
 
 /// Names of a result repeat easily, as with joins; formats and overrides need them to differ.
@@ -82,6 +90,12 @@ fn single_statement(query: &str) -> Result<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_cannot_break_out() {
+        assert_eq!(literal("o'\\\"; --"), "'o''\\\"; --'");
+        assert_eq!(literal("a\0'b"), "('a' || char(0) || '''b')");
+    }
 
     #[test]
     fn what_surrounds_the_statement_is_cut() {

@@ -70,7 +70,7 @@ pub(crate) fn typed(connection: &Connection, query: &Query, overrides: &Override
 
 fn read(connection: &Connection, request: &ReadRequest, outlet: &Outlet<Message>) -> Result<()> {
     let overrides = Overrides::check(&request.mapping)?;
-    let query = Query::check(connection, &request.query)?;
+    let query = Query::check(connection, &request.query, &request.params)?;
     if filter::is_plain(request) {
         return read_plain(connection, &query, &overrides, request, outlet);
     }

@@ -38,6 +38,7 @@ impl Source for Sqlite {
         range: true,
         dense: true,
         since: true,
+        params: true,
         concurrent_readers: true,
     };
 
@@ -64,7 +65,7 @@ impl Source for Sqlite {
         let request = request.clone();
         run(&self.location, DEFAULT_TIMEOUTS, context, move |connection| {
             let overrides = Overrides::check(&request.mapping)?;
-            let query = Query::check(connection, &request.query)?;
+            let query = Query::check(connection, &request.query, &request.params)?;
             let columns = typed(connection, &query, &overrides)?.into_iter().map(|column| Column {
                 arrow_type: column.kind.data_type().to_string(),
                 name: column.name,
@@ -83,7 +84,7 @@ impl Source for Sqlite {
     fn explain(&mut self, request: &ReadRequest, context: &Context) -> Result<Explanation> {
         let request = request.clone();
         run(&self.location, request.timeouts, context, move |connection| {
-            let query = Query::check(connection, &request.query)?;
+            let query = Query::check(connection, &request.query, &request.params)?;
             let typed = typed(connection, &query, &Overrides::check(&request.mapping)?)?;
             explain::explain(connection, &filter::read(&query, &typed, &request)?)
         })
@@ -92,7 +93,7 @@ impl Source for Sqlite {
     fn bounds(&mut self, request: &BoundsRequest, context: &Context) -> Result<Bounds> {
         let request = request.clone();
         run(&self.location, request.timeouts, context, move |connection| {
-            let query = Query::check(connection, &request.query)?;
+            let query = Query::check(connection, &request.query, &request.params)?;
             let typed = typed(connection, &query, &Overrides::check(&request.mapping)?)?;
             let column = &typed[query.column(&request.column)?];
             let bound = |function| {
@@ -100,18 +101,25 @@ impl Source for Sqlite {
                 one(connection, statement, |row| Ok(filter::cursor_value(column, row.get_ref(0)?)))
                     .map_err(|e| e.context(format!("could not find the bounds of column \"{}\"", column.name)))?
             };
-            Ok(Bounds { min: bound("min")?, max: bound("max")?, nulls: None })
+            let now = request.now.then(|| clock(connection)).transpose()?;
+            Ok(Bounds { min: bound("min")?, max: bound("max")?, nulls: None, now })
         })
     }
 
     fn count(&mut self, request: &ReadRequest, context: &Context) -> Result<u64> {
         let request = request.clone();
         run(&self.location, request.timeouts, context, move |connection| {
-            let query = Query::check(connection, &request.query)?;
+            let query = Query::check(connection, &request.query, &request.params)?;
             let typed = typed(connection, &query, &Overrides::check(&request.mapping)?)?;
             one(connection, filter::count(&query, &typed, &request)?, |row| row.get::<_, i64>(0)).map(i64::unsigned_abs)
         })
     }
+}
+
+/// This machine's time in microseconds since 1970, of which SQLite tells the milliseconds.
+fn clock(connection: &Connection) -> Result<i64> {
+    let milliseconds = "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER)";
+    connection.query_row(milliseconds, [], |row| row.get::<_, i64>(0)).map(|ms| ms * 1000).map_err(driver)
 }
 
 /// The one row of a statement.

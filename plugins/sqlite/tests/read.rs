@@ -68,7 +68,7 @@ impl Database {
     }
 
     fn types(&self, query: &str, mapping: Mapping) -> Vec<String> {
-        let request = DescribeRequest { query: query.into(), mapping };
+        let request = DescribeRequest { query: query.into(), mapping, ..DescribeRequest::default() };
         let description = self.source().describe(&request, &Context::default()).unwrap();
         description.columns.into_iter().map(|c| c.arrow_type).collect()
     }

@@ -2,74 +2,91 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use rivet_plugin_api::{Cancel, Error as ApiError};
 
+use super::eprint_redacted;
 use crate::cli::RunArgs;
-use crate::clock;
 use crate::error::{Error, Result, exit};
-use crate::signal;
+use crate::notify::Notifier;
+use crate::{clock, config, signal};
 
 /// How often children are looked after.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Runs each export in a child, passes signals on to them, and answers the exit code of the first that failed.
-pub fn run(args: &RunArgs, plugin_dirs: &[PathBuf], names: &[&str], cancel: &Cancel) -> Result<u8> {
-    let failed = |e: io::Error| Error::Run(ApiError::from(e).context("could not start a process for an export"));
-    let program = std::env::current_exe().map_err(failed)?;
-    let config = std::path::absolute(&args.config.config).map_err(failed)?;
-    let state = std::path::absolute(args.config.state_file()).map_err(failed)?;
-    let mut children = Vec::new();
-    for name in names {
-        let mut command = Command::new(&program);
-        command.arg("run").arg("--config").arg(&config).arg("--state").arg(&state).args(["--export", name]);
-        let flags = [("--validate", args.validate), ("--reconcile", args.reconcile), ("--resume", args.resume)];
-        command.args(flags.into_iter().filter(|(_, on)| *on).map(|(flag, _)| flag));
-        for param in &args.params {
-            command.args(["--param", param]);
-        }
-        for dir in plugin_dirs {
-            command.arg("--plugin-dir").arg(dir);
-        }
-        children.push(command.stdin(Stdio::null()).spawn().map_err(failed)?);
+/// Runs each export in a child and answers the exit code of the first that failed. Signals reach the children through
+/// [`signal::spawn`]. A child notifies of itself, unless it did not finish.
+pub fn run(args: &RunArgs, plugin_dirs: &[PathBuf], names: &[&str], notifier: &Notifier) -> Result<u8> {
+    let failed = |e: io::Error| Error::Run(ApiError::from(e).context("could not start processes for the exports"));
+    if config::is_stream(&args.config.config) {
+        let error = ApiError::config("each process reads the configuration anew, and this one is no file");
+        return Err(Error::Usage(error.hint("use `--parallel-exports`, or write the configuration to a file")));
     }
-    let codes = wait(&mut children, cancel);
+    let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+    command.arg("run").arg("--config").arg(std::path::absolute(&args.config.config).map_err(failed)?);
+    command.arg("--state").arg(std::path::absolute(args.config.state_file()).map_err(failed)?);
+    let flags = [("--validate", args.validate), ("--reconcile", args.reconcile), ("--resume", args.resume)];
+    command.args(flags.into_iter().filter(|(_, on)| *on).map(|(flag, _)| flag));
+    for param in &args.params {
+        command.args(["--param", param]);
+    }
+    for dir in plugin_dirs {
+        command.arg("--plugin-dir").arg(dir);
+    }
+    let start = |name: &&str| {
+        let mut command = copy_of(&command);
+        signal::spawn(command.args(["--export", name]).stdin(Stdio::null()))
+    };
+    let mut children: Vec<_> = names.iter().map(start).collect();
     let mut first = exit::OK;
-    for (name, code) in names.iter().zip(codes) {
-        if code != exit::OK {
-            tracing::warn!("export \"{name}\" exited with status {code}");
-            first = if first == exit::OK { code } else { first };
-        }
+    for (name, child) in names.iter().zip(&mut children) {
+        let code = match child {
+            Ok(Some(child)) => code(name, wait(child), notifier),
+            Ok(None) => signal::received().map_or(exit::FAILED, |signal| Error::Stopped(signal).exit_code()),
+            Err(e) => tell(name, &format!("export \"{name}\" has no process: {e}"), notifier),
+        };
+        first = if first == exit::OK { code } else { first };
     }
     Ok(first)
 }
 
-/// Waits for all. A signal that reached only this process is passed on once.
-fn wait(children: &mut [Child], cancel: &Cancel) -> Vec<u8> {
-    let mut passed_on = false;
+/// A command with the same program and arguments.
+fn copy_of(command: &Command) -> Command {
+    let mut copy = Command::new(command.get_program());
+    copy.args(command.get_args());
+    copy
+}
+
+fn wait(child: &mut Child) -> io::Result<ExitStatus> {
     loop {
-        let codes: Vec<Option<u8>> = children.iter_mut().map(code).collect();
-        if let Some(codes) = codes.iter().copied().collect::<Option<Vec<u8>>>() {
-            return codes;
+        if let Some(status) = signal::try_wait(child)? {
+            return Ok(status);
         }
-        if let Some(signal) = signal::received().filter(|_| !passed_on) {
-            passed_on = true;
-            let running = children.iter().zip(&codes).filter(|(_, code)| code.is_none());
-            running.for_each(|(child, _)| signal::send(child.id(), signal));
-        }
-        // Cancelled, a sleep would end at once.
-        let awake = Cancel::new();
-        clock::sleep(LOOK, if passed_on { &awake } else { cancel });
+        clock::sleep(LOOK, &Cancel::new());
     }
 }
 
-/// The exit code of a child that has ended. One that a signal ended counts as failed.
-fn code(child: &mut Child) -> Option<u8> {
-    match child.try_wait() {
-        Ok(None) => None,
-        Ok(Some(status)) => Some(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(exit::FAILED)),
-        Err(_) => Some(exit::FAILED),
+/// The exit code of a child that has ended. A child says itself why it failed, unless a signal ended it.
+fn code(name: &str, ended: io::Result<ExitStatus>, notifier: &Notifier) -> u8 {
+    match ended {
+        Ok(status) => match status.code() {
+            Some(0) => exit::OK,
+            Some(code) => {
+                tracing::warn!("export \"{name}\" exited with status {code}");
+                u8::try_from(code).unwrap_or(exit::FAILED)
+            }
+            None => tell(name, &format!("the process of export \"{name}\" did not finish: {status}"), notifier),
+        },
+        Err(e) => tell(name, &format!("the process of export \"{name}\" is lost: {e}"), notifier),
     }
+}
+
+fn tell(name: &str, text: &str, notifier: &Notifier) -> u8 {
+    let hint = "run the same command again: it redoes what was not finished";
+    let error = Error::Run(ApiError::permanent(text).hint(hint));
+    eprint_redacted(&format!("\n{}", error.render()));
+    notifier.failed(&[name], &error);
+    exit::FAILED
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use rivet_plugin_api::{Compression, FormatKind, Mapping, TimeEncoding};
+use rivet_plugin_api::{ArrowLayout, Compression, FormatKind, Mapping, TimeEncoding};
 
-use super::{META_KEYS, MetaColumns, Mode, QUALITY_KEYS, Quality, Shared};
+use super::{CursorLag, META_KEYS, MetaColumns, Mode, QUALITY_KEYS, Quality, Shared};
 use crate::config::node::{Core, Node, Value};
 use crate::config::section::Section;
 use crate::config::{home, size};
@@ -26,6 +26,7 @@ pub(super) fn mode(section: &Section<'_>) -> Option<Mode> {
     // Typed reading reports wrong values whatever the mode is.
     let text = |key| section.text(key).map(str::to_owned);
     let (cursor, chunk, time) = (text("cursor_column"), text("chunk_column"), text("time_column"));
+    let cursor_lag = cursor_lag(section);
     let size = section.integer("chunk_size", 1..=i128::from(i64::MAX)).unwrap_or(100_000);
     let dense = section.boolean("chunk_dense").unwrap_or(false);
     let checkpoint = section.boolean("chunk_checkpoint").unwrap_or(false);
@@ -34,9 +35,17 @@ pub(super) fn mode(section: &Section<'_>) -> Option<Mode> {
     let encoding = section.choice("time_column_type", &encodings).unwrap_or_default();
     let days = section.integer("days_window", 1..=MAX_DAYS);
     let name = name?;
-    if dense && name != "chunked" {
-        let message = format!("`chunk_dense` in {} needs mode \"chunked\", not \"{name}\"", section.label);
-        section.problem(section.place("chunk_dense"), message, "set `mode: chunked` or remove `chunk_dense`");
+    let only = |key: &str, mode: &str| {
+        if name != mode {
+            let message = format!("`{key}` in {} needs mode \"{mode}\", not \"{name}\"", section.label);
+            section.problem(section.place(key), message, format!("set `mode: {mode}` or remove `{key}`"));
+        }
+    };
+    if dense {
+        only("chunk_dense", "chunked");
+    }
+    if section.has("cursor_lag") {
+        only("cursor_lag", "incremental");
     }
     warn_unused(section, name);
     let needs = |key: &str| {
@@ -48,7 +57,7 @@ pub(super) fn mode(section: &Section<'_>) -> Option<Mode> {
     match name {
         "incremental" => {
             needs("cursor_column");
-            Some(Mode::Incremental { cursor_column: cursor? })
+            Some(Mode::Incremental { cursor_column: cursor?, cursor_lag })
         }
         "chunked" => {
             needs("chunk_column");
@@ -61,6 +70,34 @@ pub(super) fn mode(section: &Section<'_>) -> Option<Mode> {
         }
         _ => Some(Mode::Full),
     }
+}
+
+/// A whole number, or whole units of time such as `90s`, `5m`, `2h` and `1d`.
+fn cursor_lag(section: &Section<'_>) -> Option<CursorLag> {
+    let node = &section.get("cursor_lag")?.value;
+    let lag = match &node.value {
+        Value::Scalar(scalar) => match scalar.core() {
+            Core::Int(amount) => i64::try_from(amount).ok().and_then(|n| u64::try_from(n).ok()).map(CursorLag::Amount),
+            Core::Text(text) => duration(text).map(CursorLag::Time),
+            _ => None,
+        },
+        _ => None,
+    };
+    if lag.is_none() {
+        let hint = "write 30s, 5m, 2h or 1d for a cursor that holds times, a number without quotes for one that holds \
+                    numbers";
+        section.wrong("cursor_lag", node, "a duration or a whole number", Some(hint.to_owned()));
+    }
+    lag
+}
+
+/// Microseconds, of about a century at most.
+fn duration(text: &str) -> Option<i64> {
+    let units = [("s", 1), ("m", 60), ("h", 3600), ("d", 86_400)];
+    let (digits, seconds) = units.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, *seconds)))?;
+    let count: i64 = digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())??;
+    let longest = i64::try_from(MAX_DAYS).ok()?.checked_mul(86_400)?;
+    count.checked_mul(seconds).filter(|seconds| *seconds <= longest)?.checked_mul(1_000_000)
 }
 
 /// The predecessor ignored keys of other modes in silence: its files must still load.
@@ -81,15 +118,36 @@ fn warn_unused(section: &Section<'_>, mode: &str) {
 
 pub(super) fn file_format(section: &Section<'_>) -> Option<FormatKind> {
     section.required("format", "write `format: parquet`, `format: csv` or `format: arrow`")?;
-    let kinds = [FormatKind::Parquet, FormatKind::Csv, FormatKind::Arrow].map(|k| (k.extension(), k));
+    let kinds = [FormatKind::Parquet, FormatKind::Csv, FormatKind::Arrow].map(|k| (k.as_str(), k));
     section.choice("format", &kinds)
 }
 
-pub(super) fn compression(section: &Section<'_>) -> (Compression, Option<u32>) {
+pub(super) fn arrow_layout(section: &Section<'_>, format: Option<FormatKind>) -> ArrowLayout {
+    let layouts = [("stream", ArrowLayout::Stream), ("file", ArrowLayout::File)];
+    let layout = section.choice("arrow_layout", &layouts);
+    if let Some(format) = format.filter(|format| *format != FormatKind::Arrow)
+        && section.has("arrow_layout")
+    {
+        let (label, format) = (&section.label, format.as_str());
+        let message = format!("`arrow_layout` in {label} needs format \"arrow\", not \"{format}\"");
+        section.problem(section.place("arrow_layout"), message, "set `format: arrow` or remove `arrow_layout`");
+    }
+    layout.unwrap_or_default()
+}
+
+pub(super) fn compression(section: &Section<'_>, format: Option<FormatKind>) -> (Compression, Option<u32>) {
     use Compression::{Gzip, Lz4, None as Uncompressed, Snappy, Zstd};
     let codecs = [Zstd, Snappy, Gzip, Lz4, Uncompressed].map(|c| (c.as_str(), c));
     let given = section.choice("compression", &codecs);
     let codec = given.unwrap_or_default();
+    if format == Some(FormatKind::Arrow) && matches!(codec, Snappy | Gzip) {
+        let message = format!(
+            "`compression` in {} is \"{}\", which format \"arrow\" does not have",
+            section.label,
+            codec.as_str()
+        );
+        section.problem(section.place("compression"), message, "use `zstd`, `lz4` or `none`");
+    }
     let is_known = given.is_some() || !section.has("compression");
     let Some(level) = section.integer::<u32>("compression_level", 0..=1000) else { return (codec, None) };
     let levels = match codec {

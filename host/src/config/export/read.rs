@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::fields;
-use super::{Export, KEYS, OnSchemaChange, Query, Shared};
+use super::{Export, KEYS, OnSchemaChange, Query, Shared, fields, params};
 use crate::config::TuningSection;
 use crate::config::expand::{Missing, expand_at};
 use crate::config::node::{Node, Span, shorten};
@@ -43,10 +42,13 @@ impl Reader<'_> {
         }
         // Everything is read before anything is missed, so that all problems are shown at once.
         let (query, mode, format) = (self.query(&section), fields::mode(&section), fields::file_format(&section));
-        let (compression, compression_level) = fields::compression(&section);
+        let (compression, compression_level) = fields::compression(&section, format);
+        let arrow_layout = fields::arrow_layout(&section, format);
         let (max_file_size, quality) = (fields::max_file_size(&section), fields::quality(&section));
+        let params = params::params(&section);
         let meta_columns = fields::meta_columns(&section);
         let skip_empty = section.boolean("skip_empty").unwrap_or(false);
+        let manifest = section.boolean("manifest").unwrap_or(false);
         let parallel = section.integer("parallel", 1..=fields::MAX_PARALLEL).unwrap_or(1);
         let changes = [("warn", OnSchemaChange::Warn), ("fail", OnSchemaChange::Fail)];
         let on_schema_change = section.choice("on_schema_change", &changes).unwrap_or_default();
@@ -56,12 +58,15 @@ impl Reader<'_> {
             name: name?,
             at: node.span,
             query: query?,
+            params,
             mode: mode?,
             parallel,
             format: format?,
+            arrow_layout,
             compression,
             compression_level,
             skip_empty,
+            manifest,
             max_file_size,
             meta_columns,
             quality,

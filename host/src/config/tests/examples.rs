@@ -32,9 +32,11 @@ notifications:
     on: [failure, schema_change, degraded]
 exports:
   - name: users
-    query: "SELECT id, name FROM users WHERE id < ${NUMBER}"
+    query: "SELECT id, name FROM users WHERE id < ${NUMBER} AND born > :since"
+    params: { since: 2024-01-01 }
     mode: incremental
     cursor_column: updated_at
+    cursor_lag: 5m
     format: parquet
     compression: zstd
     compression_level: 9
@@ -87,7 +89,7 @@ fn every_key() {
     assert_eq!(slack.on, [Occasion::Failure, Occasion::SchemaChange, Occasion::Degraded]);
     assert_eq!(config.tuning.profile, Some(Profile::Safe));
     let [users, orders, events] = &config.exports[..] else { panic!("three exports") };
-    assert_eq!(users.query.text, "SELECT id, name FROM users WHERE id < 5000");
+    assert_eq!(users.query.text, "SELECT id, name FROM users WHERE id < 5000 AND born > :since");
     assert_eq!(users.max_file_size, Some(1_610_612_736));
     assert_eq!(users.mapping.types["numeric"], "decimal");
     assert!(matches!(orders.mode, Mode::Chunked { size: 50_000, dense: true, max_attempts: Some(3), .. }));

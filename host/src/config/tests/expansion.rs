@@ -34,7 +34,7 @@ fn placeholders() {
 fn parameters_win_over_the_environment() {
     let yaml = with_export("cursor_column: ${NUMBER}\nmode: incremental");
     let mode = &load_with(&yaml, &[("NUMBER", "id")]).unwrap().exports[0].mode;
-    assert_eq!(*mode, super::super::Mode::Incremental { cursor_column: "id".to_owned() });
+    assert_eq!(*mode, super::super::Mode::Incremental { cursor_column: "id".to_owned(), cursor_lag: None });
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn values_cannot_inject_yaml() {
     let yaml = with_export("cursor_column: ${YAML}\nmode: incremental\nquality: { unique_columns: [\"${LIST}\"] }");
     let export = load(&yaml).unwrap().exports.remove(0);
     let cursor_column = "x\"\n  injected: true\n".to_owned();
-    assert_eq!(export.mode, super::super::Mode::Incremental { cursor_column });
+    assert_eq!(export.mode, super::super::Mode::Incremental { cursor_column, cursor_lag: None });
     assert_eq!(export.quality.unwrap().unique_columns, ["[a, b]"]);
 }
 

@@ -1,8 +1,10 @@
 //! What valid values mean: defaults, modes, sizes, numbers, and tuning from three places.
 
-use rivet_plugin_api::{Compression, FormatKind, TimeEncoding};
+use rivet_plugin_api::{ArrowLayout, Compression, FormatKind, ParamValue, TimeEncoding};
 
-use super::super::{Config, Export, MetaColumns, Mode, OnSchemaChange, Profile, Tuning, TuningSection, size};
+use super::super::{
+    Config, CursorLag, Export, MetaColumns, Mode, OnSchemaChange, Profile, Tuning, TuningSection, size,
+};
 use super::{load, with_export};
 
 fn export(keys: &str) -> Export {
@@ -40,6 +42,77 @@ fn modes() {
 }
 
 #[test]
+fn lags() {
+    let lag = |text: &str| match load(&with_export(&format!("mode: incremental\ncursor_column: k\ncursor_lag: {text}")))
+    {
+        Ok(config) => match config.exports[0].mode {
+            Mode::Incremental { cursor_lag, .. } => cursor_lag,
+            _ => None,
+        },
+        Err(_) => None,
+    };
+    for (text, seconds) in [("30s", 30), ("\"5m\"", 300), ("2h", 7200), ("36500d", 3_153_600_000), ("0s", 0)] {
+        assert_eq!(lag(text), Some(CursorLag::Time(seconds * 1_000_000)), "{text}");
+    }
+    for (text, amount) in [("0", 0), ("1000", 1000), ("${NUMBER}", 5000), ("9223372036854775807", i64::MAX as u64)] {
+        assert_eq!(lag(text), Some(CursorLag::Amount(amount)), "{text}");
+    }
+    for text in ["-1", "1.5", "\"10\"", "5 m", "-5m", "+5m", "m", "5M", "1w", "1h30m", "36501d", "9223372036854775808"]
+    {
+        assert_eq!(lag(text), None, "{text}");
+    }
+}
+
+/// What is written is what the database gets: typed by YAML, and with every digit.
+#[test]
+fn params() {
+    let text = |text: &str| Some(ParamValue::Text(text.to_owned()));
+    let number = |text: &str| Some(ParamValue::Number(text.to_owned()));
+    for (written, expected) in [
+        ("abc", text("abc")),
+        ("\"10\"", text("10")),
+        ("'it''s \\ \"x\"'", text("it's \\ \"x\"")),
+        ("\"a\\0b\\n\"", text("a\0b\n")),
+        ("2024-01-01", text("2024-01-01")),
+        ("007", text("007")),
+        ("''", text("")),
+        ("\"${EMPTY}\"", text("")),
+        ("\"${NUMBER}\"", text("5000")),
+        ("\"${YAML}\"", text("x\"\n  injected: true\n")),
+        ("${YAML}", text("x\"\n  injected: true\n")),
+        ("${NUMBER}", Some(ParamValue::Int(5000))),
+        ("${NO:-~}", Some(ParamValue::Null)),
+        ("10", Some(ParamValue::Int(10))),
+        ("-0x10", text("-0x10")),
+        ("0x10", Some(ParamValue::Int(16))),
+        ("+5", Some(ParamValue::Int(5))),
+        ("-9223372036854775808", Some(ParamValue::Int(i64::MIN))),
+        ("9223372036854775808", number("9223372036854775808")),
+        ("-99999999999999999999999999999999999999999", number("-99999999999999999999999999999999999999999")),
+        ("1.50", number("1.50")),
+        ("-.5", number("-0.5")),
+        ("+5.", number("5")),
+        ("1.e5", number("1e5")),
+        ("1e999", number("1e999")),
+        ("0.1000000000000000000000000000000000001", number("0.1000000000000000000000000000000000001")),
+        ("true", Some(ParamValue::Bool(true))),
+        ("yes", text("yes")),
+        ("null", Some(ParamValue::Null)),
+        ("", Some(ParamValue::Null)),
+        (".inf", None),
+        (".nan", None),
+        ("0xffffffffffffffffffffffffffffffffff", None),
+        ("[1]", None),
+        ("{ a: 1 }", None),
+    ] {
+        let value = load(&with_export(&format!("params: {{ x: {written} }}")));
+        assert_eq!(value.ok().and_then(|c| c.exports[0].params.get("x").cloned()), expected, "{written}");
+    }
+    assert!(export("params:").params.is_empty() && export("params: {}").params.is_empty());
+    assert_eq!(export("params: { _a1: 1, B: 2 }").params.len(), 2);
+}
+
+#[test]
 fn sizes() {
     for (text, bytes) in [
         ("1.5GB", 1_610_612_736),
@@ -60,6 +133,16 @@ fn sizes() {
     }
     assert_eq!(export("max_file_size: 1048576").max_file_size, Some(1 << 20));
     assert_eq!(export("max_file_size: 0").max_file_size, None);
+}
+
+#[test]
+fn layouts_of_arrow() {
+    let layout = |keys: &str| {
+        let yaml = with_export(keys).replace("format: parquet", "format: arrow");
+        load(&yaml).unwrap().exports.remove(0).arrow_layout
+    };
+    assert_eq!((layout(""), layout("arrow_layout: stream")), (ArrowLayout::Stream, ArrowLayout::Stream));
+    assert_eq!(layout("arrow_layout: file"), ArrowLayout::File);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
+use super::super::lock::kernel;
 use super::*;
 
 #[test]
@@ -94,6 +95,46 @@ fn a_run_whose_lock_file_was_removed_cannot_commit_any_more() {
     let lost = first.record_parts(&intent, 0, &[], noon()).unwrap_err();
     assert!(matches!(lost.kind(), StateErrorKind::LockLost { export } if export == "orders"), "{lost}");
     second.record_parts(&intent, 0, &[], noon()).unwrap();
+}
+
+/// What the lock of a run says that ended on another boot of the machine.
+fn as_of_another_boot(path: &Path, boot: Option<&str>) {
+    Connection::open(path).unwrap().execute("UPDATE rivet_lock SET boot_id = ?1", [boot]).unwrap();
+}
+
+#[test]
+fn a_kill_undoes_no_record_and_a_power_loss_makes_all_chunks_doubtful() {
+    for (boot, begun) in [
+        (None, [true, true, true, true]),
+        (Some("another"), [true, true, true, true]),
+        (kernel("random/boot_id").as_deref(), [true, true, false, false]),
+    ] {
+        let (_directory, path) = place();
+        let state = State::open(&path).unwrap();
+        let first = RunLock::acquire(&state, "orders", noon()).unwrap();
+        let intent = begin(&first, "orders_1", 4, noon()).unwrap();
+        first.record_first_begun(&intent, 0, noon()).unwrap();
+        first.record_begun(&intent, 1, noon()).unwrap();
+        first.record_parts(&intent, 1, &[part("b", 1)], noon()).unwrap();
+        drop(first);
+        as_of_another_boot(&path, boot);
+        let _lock = RunLock::acquire(&state, "orders", noon()).unwrap();
+        let left = state.unfinished("orders").unwrap().unwrap();
+        assert!(left.chunks.iter().map(|chunk| chunk.begun).eq(begun), "{boot:?}: {:?}", left.chunks);
+        assert!(left.chunks.iter().map(|chunk| chunk.done).eq([false, true, false, false]));
+    }
+}
+
+#[test]
+fn a_window_that_took_no_name_is_not_doubted() {
+    let (_directory, path) = place();
+    let state = State::open(&path).unwrap();
+    let lock = RunLock::acquire(&state, "orders", noon()).unwrap();
+    begin(&lock, "orders_1", 2, noon()).unwrap();
+    drop(lock);
+    as_of_another_boot(&path, Some("another"));
+    let _lock = RunLock::acquire(&state, "orders", noon()).unwrap();
+    assert!(state.unfinished("orders").unwrap().unwrap().chunks.iter().all(|chunk| !chunk.begun));
 }
 
 #[test]

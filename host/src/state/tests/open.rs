@@ -155,6 +155,15 @@ fn a_new_file_is_private_whole_and_alone() {
 }
 
 #[test]
+fn the_lock_of_a_dead_creator_is_removed() {
+    let (_directory, path) = place();
+    drop(State::open(&path).unwrap());
+    fs::write(path.with_file_name(format!("{FILE_NAME}.lock")), "").unwrap();
+    drop(State::open(&path).unwrap());
+    assert_eq!(names(&path), [FILE_NAME]);
+}
+
+#[test]
 fn many_may_create_it_at_once() {
     let (_directory, path) = place();
     std::thread::scope(|scope| {

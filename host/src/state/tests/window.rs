@@ -39,7 +39,7 @@ fn a_window_goes_through_and_is_found_again_at_every_step() {
     lock.record_parts(&intent, 1, &parts, at("2026-03-29T12:53:00Z")).unwrap();
     let found = state.unfinished("orders").unwrap().unwrap();
     assert_eq!(found.chunks.iter().map(|c| c.done).collect::<Vec<_>>(), [false, true]);
-    assert_eq!(found.chunks[1].plan.plan, json!({"from": 1}));
+    assert_eq!(*found.chunks[1].plan.plan, json!({"from": 1}));
     assert_eq!(found.chunks[1].parts[1].store_checksum.as_deref(), Some("etag"));
     lock.record_chunk_failure(&intent, 0, "connection reset", noon()).unwrap();
     let report = state.chunks("orders").unwrap().unwrap();

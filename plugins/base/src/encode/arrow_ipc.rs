@@ -1,35 +1,34 @@
-//! Arrow IPC streams: the batches as they are, buffers compressed one by one.
+//! Arrow IPC: the batches as they are, buffers compressed one by one. Both layouts are written from front to back.
 
 use std::fs::File;
 use std::io::BufReader;
 
-use arrow_array::RecordBatch;
+use arrow_array::{RecordBatch, RecordBatchReader};
 use arrow_ipc::CompressionType;
-use arrow_ipc::reader::StreamReader;
-use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
+use arrow_ipc::reader::{FileReader, StreamReader};
+use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
 use arrow_schema::{ArrowError, Schema};
-use rivet_plugin_api::{Compression, Error, Format, Result, WriteRequest};
+use rivet_plugin_api::{ArrowLayout, Compression, Error, Format, Result, WriteRequest};
 
 use super::{Encoder, Sink, no_level, unique_names, zstd_level};
 use counter::Counter;
 
-pub(super) struct ArrowEncoder(StreamWriter<Counter>);
+enum ArrowEncoder {
+    Stream(StreamWriter<Counter>),
+    File(FileWriter<Counter>),
+}
 
 pub(super) fn check(format: &Format, schema: &Schema) -> Result<()> {
     unique_names(schema)?;
     options(format).map(drop)
 }
 
-pub(super) fn count(file: File) -> Result<u64> {
-    let mut rows = 0;
-    for batch in StreamReader::try_new(BufReader::new(file), None).map_err(unreadable)? {
-        rows += batch.map_err(unreadable)?.num_rows() as u64;
-    }
-    Ok(rows)
-}
-
-fn unreadable(e: ArrowError) -> Error {
-    Error::data(format!("the written Arrow stream cannot be read back: {e}"))
+pub(super) fn read(layout: ArrowLayout, file: File) -> std::result::Result<Box<dyn RecordBatchReader>, ArrowError> {
+    let file = BufReader::new(file);
+    Ok(match layout {
+        ArrowLayout::Stream => Box::new(StreamReader::try_new(file, None)?),
+        ArrowLayout::File => Box::new(FileReader::try_new(file, None)?),
+    })
 }
 
 fn options(format: &Format) -> Result<IpcWriteOptions> {
@@ -48,34 +47,47 @@ fn options(format: &Format) -> Result<IpcWriteOptions> {
     Ok(IpcWriteOptions::default().try_with_compression(codec)?.try_with_compression_level(level)?)
 }
 
-impl ArrowEncoder {
-    pub(super) fn new(sink: Sink, request: &WriteRequest, schema: &Schema) -> Result<Self> {
-        let mut metadata = schema.metadata().clone();
-        metadata.extend(request.metadata.iter().map(|(k, v)| (k.clone(), v.clone())));
-        let schema = Schema::new_with_metadata(schema.fields().clone(), metadata);
-        Ok(Self(StreamWriter::try_new_with_options(Counter::new(sink), &schema, options(&request.format)?)?))
-    }
+pub(super) fn open(sink: Sink, request: &WriteRequest, schema: &Schema) -> Result<Box<dyn Encoder>> {
+    let mut metadata = schema.metadata().clone();
+    metadata.extend(request.metadata.iter().map(|(k, v)| (k.clone(), v.clone())));
+    let schema = Schema::new_with_metadata(schema.fields().clone(), metadata);
+    let (counter, options) = (Counter::new(sink), options(&request.format)?);
+    Ok(Box::new(match request.format.arrow_layout {
+        ArrowLayout::Stream => ArrowEncoder::Stream(StreamWriter::try_new_with_options(counter, &schema, options)?),
+        ArrowLayout::File => ArrowEncoder::File(FileWriter::try_new_with_options(counter, &schema, options)?),
+    }))
 }
 
 impl Encoder for ArrowEncoder {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        Ok(self.0.write(batch)?)
+        match self {
+            Self::Stream(writer) => writer.write(batch)?,
+            Self::File(writer) => writer.write(batch)?,
+        }
+        Ok(())
     }
 
     fn written(&self) -> u64 {
-        self.0.get_ref().bytes()
+        match self {
+            Self::Stream(writer) => writer.get_ref().bytes(),
+            Self::File(writer) => writer.get_ref().bytes(),
+        }
     }
 
     fn buffered(&self) -> u64 {
         0
     }
 
-    fn finish(mut self: Box<Self>) -> Result<()> {
-        Ok(self.0.finish()?)
+    fn finish(self: Box<Self>) -> Result<()> {
+        match *self {
+            Self::Stream(mut writer) => writer.finish()?,
+            Self::File(mut writer) => writer.finish()?,
+        }
+        Ok(())
     }
 }
 
-/// Counts what the stream writer does not count itself.
+/// Counts what the writers do not count themselves.
 mod counter {
     use std::io::{self, Write};
 

@@ -5,16 +5,20 @@
 //! reads it as it is meant, while some readers skip empty lines unless told otherwise.
 
 mod cell;
+mod read;
 mod text;
 
-use std::io::{Read, Write};
+use std::io::Write;
+use std::sync::Arc;
 
-use arrow_array::{RecordBatch, new_empty_array};
+use arrow_array::builder::LargeBinaryBuilder;
+use arrow_array::{ArrayRef, RecordBatch, new_empty_array};
 use arrow_schema::{Field, Schema};
 use rivet_plugin_api::{Error, Result, ResultExt, tracing};
 
 use super::{Encoder, Sink};
 use cell::Column;
+pub(super) use read::CsvReader;
 
 /// Text is handed on in blocks of about this size.
 const BLOCK_BYTES: usize = 256 << 10;
@@ -105,28 +109,21 @@ impl Encoder for CsvEncoder {
     }
 }
 
-/// Counts the records after the header. Line ends within quotes belong to their cell.
-pub(super) fn count(mut input: impl Read) -> Result<u64> {
-    let mut block = vec![0; BLOCK_BYTES];
-    let (mut records, mut quoted, mut ended) = (0_u64, false, true);
-    loop {
-        let length = match input.read(&mut block) {
-            Ok(0) => break,
-            Ok(length) => length,
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(e) => return Err(e).context(|| "could not read the written CSV file back".to_owned()),
-        };
-        for byte in &block[..length] {
-            // A doubled quote switches twice.
-            quoted ^= *byte == b'"';
-            records += u64::from(*byte == b'\n' && !quoted);
+/// The texts of all cells, without the quotes that the file puts around some.
+pub(super) fn texts(batch: &RecordBatch) -> Result<RecordBatch> {
+    let (mut text, mut arrays, mut fields) = (Vec::new(), Vec::new(), Vec::new());
+    for (array, field) in batch.columns().iter().zip(batch.schema_ref().fields()) {
+        let column = Column::new(array).ok_or_else(|| unprintable(field))?;
+        let mut texts = LargeBinaryBuilder::with_capacity(batch.num_rows(), 0);
+        for row in 0..batch.num_rows() {
+            text.clear();
+            let is_value = column.print(row, &mut text).context(|| format!("column \"{}\"", field.name()))?;
+            texts.append_option(is_value.then_some(&text));
         }
-        ended = block[length - 1] == b'\n';
+        arrays.push(Arc::new(texts.finish()) as ArrayRef);
+        fields.push(read::text_field(field.name()));
     }
-    if quoted || !ended || records == 0 {
-        return Err(Error::data("the written CSV file ends within a record"));
-    }
-    Ok(records - 1)
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?)
 }
 
 #[cfg(test)]

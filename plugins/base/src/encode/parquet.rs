@@ -3,7 +3,7 @@
 use std::fs::File;
 
 use ::parquet::arrow::ArrowSchemaConverter;
-use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use ::parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use ::parquet::arrow::arrow_writer::ArrowWriter;
 use ::parquet::basic::{self, GzipLevel, ZstdLevel};
 use ::parquet::errors::ParquetError;
@@ -47,14 +47,8 @@ pub(super) fn check(format: &Format, schema: &Schema) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn count(file: File) -> Result<u64> {
-    let unreadable = |e: String| Error::data(format!("the written Parquet file cannot be read back: {e}"));
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|b| b.with_batch_size(8192).build());
-    let mut rows = 0;
-    for batch in reader.map_err(|e| unreadable(e.to_string()))? {
-        rows += batch.map_err(|e| unreadable(e.to_string()))?.num_rows() as u64;
-    }
-    Ok(rows)
+pub(super) fn read(file: File, rows: usize) -> std::result::Result<ParquetRecordBatchReader, ParquetError> {
+    ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(rows).build()
 }
 
 fn codec(format: &Format) -> Result<basic::Compression> {

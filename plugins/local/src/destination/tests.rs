@@ -132,7 +132,12 @@ fn leftovers_of_dead_runs_are_swept_and_nothing_else() {
     let directory = tempfile::tempdir().unwrap();
     let mut local = open(&directory);
     local.directory.create().unwrap();
-    let dead = [".orders_20250101_000000_chunk2.0.rivet-tmp", ".orders_20250101_000000_chunk2.lock.rivet-tmp"];
+    let dead = [
+        ".orders_20250101_000000_chunk2.0.rivet-tmp",
+        ".orders_20250101_000000_chunk2.lock.rivet-tmp",
+        // Its attempt could not remove it.
+        ".orders_20250102_000000.1.rivet-tmp",
+    ];
     let kept = [
         ".customers_20250101_000000.lock.rivet-tmp",
         ".orders_2025.lock.rivet-tmp",

@@ -58,7 +58,7 @@ impl Connection {
         if header.num_params() > 0 {
             self.close_statement(&prepared)?;
             return Err(Error::config("the query has a placeholder \"?\"")
-                .hint("write the value, or use a ${NAME} parameter of the configuration"));
+                .hint("write `:name`, and declare its value under `params` of the export"));
         }
         Ok(prepared)
     }

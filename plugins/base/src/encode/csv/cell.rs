@@ -36,15 +36,20 @@ impl<'a> Column<'a> {
 
     /// Appends the cell of `row`, with quotes when it needs them.
     pub(super) fn append(&self, row: usize, out: &mut Vec<u8>) -> Result<()> {
-        if self.is_null(row) {
-            return Ok(());
-        }
         let start = out.len();
-        (self.print)(row, out)?;
-        if self.free_text {
+        if self.print(row, out)? && self.free_text {
             text::quote_if_needed(out, start);
         }
         Ok(())
+    }
+
+    /// Appends the text of `row`, without quotes, or returns `false` for NULL.
+    pub(super) fn print(&self, row: usize, out: &mut Vec<u8>) -> Result<bool> {
+        if self.is_null(row) {
+            return Ok(false);
+        }
+        (self.print)(row, out)?;
+        Ok(true)
     }
 
     fn is_null(&self, row: usize) -> bool {

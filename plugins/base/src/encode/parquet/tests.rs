@@ -31,7 +31,7 @@ fn batch(from: u64, count: u64) -> RecordBatch {
 }
 
 fn write(codec: Compression, batches: &[RecordBatch]) -> File {
-    let format = Format { kind: FormatKind::Parquet, compression: codec, level: None, max_file_size: None };
+    let format = Format { kind: FormatKind::Parquet, compression: codec, ..Format::default() };
     let metadata = [("rivet.export".to_owned(), "orders".to_owned())].into();
     let request = WriteRequest { format, metadata, ..WriteRequest::default() };
     let file = tempfile::tempfile().unwrap();

@@ -1,0 +1,70 @@
+//! Tells Slack of exports that failed or whose columns changed. Messages are sent beside the run, and whatever is wrong
+//! with one is a warning: the run's result is never changed by it.
+
+mod message;
+mod proxy;
+mod webhook;
+
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use crate::config::{Notifications, Occasion};
+use crate::error::{Error, exit};
+use crate::report::{Status, Summary};
+use webhook::Webhook;
+
+/// The channel of one run. Dropped, it waits for the messages that are under way, which is bounded.
+pub struct Notifier {
+    slack: Option<(Webhook, Vec<Occasion>)>,
+    under_way: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Notifier {
+    /// Whom the configuration names, if anyone. The webhook's address is hidden from everything shown from now on.
+    pub fn new(notifications: Option<&Notifications>) -> Self {
+        let slack = notifications.and_then(|n| n.slack.as_ref());
+        let slack = slack.and_then(|slack| Some((Webhook::new(slack.webhook.as_ref()?), slack.on.clone())));
+        Self { slack, under_way: Mutex::default() }
+    }
+
+    /// Tells of exports that failed without a summary, in one message: before they began, or with their process.
+    pub fn failed(&self, exports: &[&str], error: &Error) {
+        let (export, text) = (exports.join(", "), Some(error.to_string()));
+        let run_id = export.clone();
+        self.ended(&Summary { export, run_id, error: text, status: Status::Failed, ..Summary::default() }, Some(error));
+    }
+
+    /// Tells of an export that has ended, when that is wanted. One that only met another run's lock is never told of:
+    /// the other run is at work.
+    pub fn ended(&self, summary: &Summary, error: Option<&Error>) {
+        let Some((webhook, on)) = &self.slack else { return };
+        let is_wanted = on.iter().any(|occasion| match occasion {
+            Occasion::Failure => summary.status == Status::Failed,
+            Occasion::SchemaChange => summary.schema_changed == Some(true),
+            // A verdict on a source, which no run gives.
+            Occasion::Degraded => false,
+        });
+        if !is_wanted || error.is_some_and(|e| e.exit_code() == exit::LOCKED) {
+            return;
+        }
+        let (webhook, message, export) = (webhook.clone(), message::of(summary), summary.export.clone());
+        let sending = move || match webhook.post(&message) {
+            Ok(()) => tracing::info!("Slack was told of export \"{export}\""),
+            Err(e) => tracing::warn!("Slack was not told of export \"{export}\": {e}"),
+        };
+        match thread::Builder::new().name("notify".to_owned()).spawn(sending) {
+            Ok(thread) => self.under_way.lock().unwrap_or_else(PoisonError::into_inner).push(thread),
+            Err(e) => tracing::warn!("Slack was not told of export \"{}\": {e}", summary.export),
+        }
+    }
+}
+
+impl Drop for Notifier {
+    fn drop(&mut self) {
+        let under_way = self.under_way.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for thread in under_way.drain(..) {
+            // What is there to say about a message was said by its thread.
+            let _ = thread.join();
+        }
+    }
+}

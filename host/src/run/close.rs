@@ -1,0 +1,40 @@
+//! How a run that failed leaves its window: closed, or open for a later run to go on with.
+
+use rivet_plugin_api::{Cancel, Category};
+
+use super::Run;
+use crate::error::{Error, Result};
+use crate::secret;
+use crate::window::Open;
+
+impl Run<'_> {
+    /// A failed attempt has cleaned up after itself, so its intent has nothing left to protect. It stays for the next
+    /// run only when the state cannot be written, when parts cannot be removed, or when a defect makes it doubtful that
+    /// everything was cleaned up.
+    pub(super) fn close(&self, open: Option<&mut Open<'_>>, error: Error) -> Error {
+        if let Some(open) = open
+            && let Error::Run(e) | Error::Refused(e) = &error
+            && e.category() != Category::Internal
+            && let Err(e) = self.give_up(open, &error)
+        {
+            tracing::warn!("the failed run is not closed: {e}");
+        }
+        error
+    }
+
+    /// Removes what finished chunks of a failed run have left, unless a later run can go on from them.
+    pub(super) fn give_up(&self, open: &mut Open<'_>, error: &Error) -> Result<()> {
+        let refused = matches!(error, Error::Refused(_));
+        if !refused && open.is_resumable()? {
+            tracing::warn!("chunks that are done are kept: `rivet run --resume` goes on with the others");
+            return Ok(());
+        }
+        if refused || open.is_split() {
+            // Also after a signal: the parts would be in no manifest.
+            let destination = &self.job.destination;
+            let mut to = destination.plugin.open_destination(&destination.options, &Cancel::new())?;
+            open.discard(&mut to)?;
+        }
+        open.abandon(&secret::redact(&error.to_string()))
+    }
+}
