@@ -42,15 +42,19 @@ need_toolchain() {
 # The independent readers that tests compare Rivet's files with.
 need_python() {
     python=$target/venv/bin/python
-    if ! "$python" -c 'import duckdb, pyarrow' 2>/dev/null; then
+    if ! "$python" -c 'import duckdb, pyarrow, xxhash' 2>/dev/null; then
         # Debian ships python3 without the module that makes virtual environments whole.
         python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install "Python" python3 python3-venv
-        step "making a Python environment with duckdb and pyarrow"
+        step "making a Python environment with duckdb, pyarrow and xxhash"
         python3 -m venv "$target/venv" || fail "could not make $target/venv"
-        "$target/venv/bin/pip" install -q duckdb pyarrow pytz >&2 || fail "pip could not install duckdb and pyarrow"
+        "$target/venv/bin/pip" install -q duckdb pyarrow pytz xxhash >&2 ||
+            fail "pip could not install duckdb, pyarrow and xxhash"
     fi
     export RIVET_TEST_PYTHON=$python
 }
+
+# Kills runs, and fails their system calls, one by one: tests/fault/tests/recovery.
+need_strace() { have strace || apt_install "strace" strace; }
 
 need_nextest() {
     cargo nextest --version >/dev/null 2>&1 && return

@@ -84,6 +84,17 @@ impl Database {
         }
     }
 
+    /// As [`Self::url`], for sessions that begin in another zone and with other formats, where a URL can say so.
+    pub fn foreign_url(&self) -> String {
+        let options = "options=-c%20TimeZone%3DAsia/Tokyo%20-c%20DateStyle%3DGerman";
+        match self {
+            Self::Postgres(Postgres { url, .. }) => {
+                format!("{url}{}{options}", if url.contains('?') { '&' } else { '?' })
+            }
+            Self::Mysql(mysql) => mysql.url.clone(),
+        }
+    }
+
     /// What queries qualify their tables with.
     pub fn name(&self) -> &str {
         match self {

@@ -3,18 +3,22 @@
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, clippy::print_stderr, reason = "tests fail by panicking")]
 
 mod database;
+mod modes;
 mod mysql;
 mod postgres;
 mod private;
 mod proxy;
 mod sandbox;
+mod webhook;
 
 pub use database::{Database, Kind, line};
+pub use modes::{MODES, SEEN};
 pub use mysql::Mysql;
 pub use postgres::Postgres;
 pub use private::Private;
 pub use proxy::{Fault, Proxy};
 pub use sandbox::{Outcome, Running, Sandbox, built, workspace};
+pub use webhook::{Answer, Request, Webhook};
 
 use std::path::Path;
 use std::process::Command;

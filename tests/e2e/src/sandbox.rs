@@ -58,6 +58,21 @@ impl Sandbox {
         Self { dir, environment: Vec::new() }
     }
 
+    /// Another sandbox with the same files and the same environment.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let copy = Self { environment: self.environment.clone(), ..Self::new() };
+        for entry in fs::read_dir(self.path()).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_file() {
+                fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+            }
+        }
+        for name in self.out() {
+            fs::copy(self.path().join("out").join(&name), copy.path().join("out").join(&name)).unwrap();
+        }
+        copy
+    }
+
     /// Its directory.
     pub fn path(&self) -> &Path {
         self.dir.path()

@@ -2,8 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::fs;
+use std::process::Command;
+use std::time::Instant;
 
-use rivet_e2e::{Outcome, Sandbox};
+use rivet_e2e::{Outcome, Sandbox, built, skip};
 use rusqlite::Connection;
 
 fn config(mode: &str) -> String {
@@ -181,4 +183,53 @@ fn a_killed_run_is_resumed_and_never_doubles_a_row() {
     sandbox.rivet(&["run", "-c", "rivet.yaml", "--resume"]).expect(0, &["rows:        50000", "files:       10"]);
     let (rows, names) = rows(&sandbox);
     assert_eq!((rows.len(), names.len()), (50_000, 10));
+}
+
+/// Ten thousand chunks, of which three have rows: nearly all that such a run does is bookkeeping.
+const MANY: &str = "create table orders (id integer primary key, note text);
+    insert into orders values (1, 'a'), (5000000, 'b'), (9999990, 'c')";
+
+/// The MiB that the summary gives as peak.
+fn peak(outcome: &Outcome) -> u64 {
+    let line = outcome.stdout.lines().find(|line| line.contains("peak RSS:")).unwrap();
+    line.trim().trim_start_matches("peak RSS:").trim().strip_suffix("MB").unwrap().parse().unwrap()
+}
+
+#[test]
+fn ten_thousand_chunks_take_little_memory() {
+    let sandbox = Sandbox::new();
+    database(&sandbox, MANY);
+    let few = sandbox.run(&config("chunk_size: 5000000"));
+    let many = sandbox.run(&config("chunk_size: 1000\n    chunk_checkpoint: true"));
+    many.expect(0, &["rows:        3", "files:       3"]);
+    assert_eq!(rows(&sandbox).0.len(), 6, "both runs");
+    assert!(peak(&many) <= peak(&few) + 50, "{} MB, and {} MB for two chunks", peak(&many), peak(&few));
+    let chunks = state(&sandbox, "chunks");
+    // Behind number and status, both bounds; then how often each was tried.
+    let once = |line: &&str| {
+        line.split_whitespace().nth(1) == Some("completed") && line.split_whitespace().nth(4) == Some("1")
+    };
+    assert_eq!(chunks.stdout.lines().filter(once).count(), 10_001, "and one for rows without a key");
+}
+
+/// What is forced to disk while chunks come and go is a matter of time and not of their number.
+#[test]
+fn chunks_are_not_forced_to_disk_one_by_one() {
+    if !Command::new("strace").args(["-o", "/dev/null", "true"]).output().is_ok_and(|o| o.status.success()) {
+        return skip("counting system calls needs strace and the right to trace");
+    }
+    let sandbox = Sandbox::new();
+    database(&sandbox, MANY);
+    sandbox.write("rivet.yaml", &config("chunk_size: 5000\n    parallel: 2"));
+    let mut strace = sandbox.command("strace");
+    strace.args(["-f", "-y", "-e", "trace=fsync,fdatasync", "-o", "calls.txt"]);
+    let start = Instant::now();
+    let outcome = Outcome::of(strace.arg(built().join("rivet")).args(["run", "-c", "rivet.yaml"]));
+    let took = start.elapsed();
+    outcome.expect(0, &["rows:        3"]);
+    let calls = fs::read_to_string(sandbox.path().join("calls.txt")).unwrap();
+    let forced = calls.lines().filter(|call| call.contains(".rivet_state.db")).count() as u128;
+    // One in 20 ms, two each time that the log is copied into the database, and those of the beginning and the end.
+    let most = took.as_millis() / 20 + 2 * 2000 / 100 + 30;
+    assert!(forced <= most, "{forced} times for 2000 chunks in {took:?}");
 }

@@ -39,9 +39,14 @@ exports:
 
 fn assert_one_whole_file(sandbox: &Sandbox) {
     assert_eq!(sandbox.out().len(), 1, "one file and nothing else: {:?}", sandbox.out());
-    let db = sandbox.path().join("notes.db");
-    let file = sandbox.only("parquet");
-    if let Some(rows) = read_with("same_as_sqlite.py", &[db.to_str().unwrap(), QUERY, &file]) {
+    assert_whole(sandbox);
+}
+
+/// All files together are the table, and there is nothing else.
+fn assert_whole(sandbox: &Sandbox) {
+    assert!(sandbox.out().iter().all(|name| !name.starts_with('.')), "{:?}", sandbox.out());
+    let (db, files) = (sandbox.path().join("notes.db"), sandbox.path().join("out/*.parquet"));
+    if let Some(rows) = read_with("same_as_sqlite.py", &[db.to_str().unwrap(), QUERY, files.to_str().unwrap()]) {
         assert_eq!(rows.trim(), ROWS.to_string());
     }
 }
@@ -125,16 +130,87 @@ fn another_state_file_does_not_overwrite_this_ones_output() {
     assert_eq!(sandbox.out().len(), 3, "{:?}", sandbox.out());
 }
 
+/// The ways to read that remember something from run to run, and whether `--resume` is how a killed one goes on.
+const REMEMBERING: [(&str, bool); 4] = [
+    ("", false),
+    ("    mode: incremental\n    cursor_column: id\n", false),
+    ("    mode: chunked\n    chunk_column: id\n    chunk_size: 10000\n    parallel: 2\n", false),
+    ("    mode: chunked\n    chunk_column: id\n    chunk_size: 10000\n    chunk_checkpoint: true\n", true),
+];
+
 #[test]
-fn a_second_run_of_the_same_export_is_refused() {
+fn a_second_run_is_refused_by_the_name_of_the_first_and_goes_on_after_its_end() {
+    for (mode, resumes) in REMEMBERING {
+        let sandbox = Sandbox::new();
+        notes(&sandbox);
+        sandbox.write("rivet.yaml", &(config(100) + mode));
+        let log = std::fs::File::create(sandbox.path().join("owner.log")).unwrap();
+        let mut owner = sandbox.command(built().join("rivet"));
+        owner.args(["run", "--config", "rivet.yaml"]).stdout(log.try_clone().unwrap()).stderr(log);
+        let mut owner = owner.spawn().unwrap();
+        sandbox.wait_for_output();
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+        let by =
+            format!("\"notes\" is already being run by process {} on host \"{}\", since 20", owner.id(), host.trim());
+        for further in [&["run", "--config", "rivet.yaml"][..], &["run", "--config", "rivet.yaml", "--resume"]] {
+            sandbox.rivet(further).expect(4, &[&by]);
+        }
+        assert!(owner.try_wait().unwrap().is_none(), "the run was over too early");
+        owner.kill().unwrap();
+        owner.wait().unwrap();
+        sandbox.write("rivet.yaml", &(config(0) + mode));
+        let mut next = sandbox.rivet(&["run", "--config", "rivet.yaml"]);
+        if resumes {
+            next.expect(1, &["in progress", "--resume", "reset-chunks"]);
+            next = sandbox.rivet(&["run", "--config", "rivet.yaml", "--resume"]);
+        }
+        next.expect(0, &["rows:        60000"]);
+        assert_whole(&sandbox);
+    }
+}
+
+#[test]
+fn a_second_run_does_not_disturb_the_first() {
     let sandbox = Sandbox::new();
     notes(&sandbox);
     let running = sandbox.start(&config(50));
     sandbox.wait_for_output();
-    let second = sandbox.rivet(&["run", "--config", "rivet.yaml"]);
-    second.expect(4, &["notes"]);
-    assert_eq!(running.wait(), Some(0), "the first run is not disturbed");
+    sandbox.rivet(&["run", "--config", "rivet.yaml"]).expect(4, &["\"notes\" is already being run"]);
+    assert_eq!(running.wait(), Some(0));
     assert_one_whole_file(&sandbox);
+}
+
+/// What a power loss can undo: all that was recorded of chunks within the last instant, while their files are there.
+#[test]
+fn files_whose_records_a_power_loss_has_undone_are_replaced() {
+    for parallel in [1, 2] {
+        let sandbox = Sandbox::new();
+        notes(&sandbox);
+        let mode = format!("{}    parallel: {parallel}\n", REMEMBERING[3].0);
+        let running = sandbox.start(&(config(100) + &mode));
+        // Those that wait for their name are hidden.
+        let file = |name: &String| !name.starts_with('.');
+        while sandbox.out().iter().filter(|name| file(name)).count() < 2 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        running.kill();
+        let finished: Vec<_> = sandbox.out().into_iter().filter(file).collect();
+        let state = Connection::open(sandbox.path().join(".rivet_state.db")).unwrap();
+        // Only that the first chunk was begun is forced to disk before there are files.
+        state
+            .execute_batch(
+                "DELETE FROM rivet_part;
+                 UPDATE rivet_chunk SET status = iif(chunk_index = 0, 'running', 'pending'), attempts = 0;
+                 UPDATE rivet_lock SET boot_id = 'of another boot'",
+            )
+            .unwrap();
+        sandbox.write("rivet.yaml", &(config(0) + &mode));
+        let resumed = sandbox.rivet(&["run", "--config", "rivet.yaml", "--resume"]);
+        resumed.expect(0, &["rows:        60000", "files:       6"]);
+        let names = sandbox.out();
+        assert!(names.len() == 6 && finished.iter().all(|name| names.contains(name)), "{finished:?}, then {names:?}");
+        assert_whole(&sandbox);
+    }
 }
 
 #[test]

@@ -121,6 +121,12 @@ fn follow(page: &Path) {
     } else {
         None
     };
+    // The README's quickstart makes its own.
+    let wants_shop = |b: &Block| b.language == "yaml" && b.text.contains("shop.db") && b.text.contains("exports:");
+    if blocks.iter().any(wants_shop) {
+        let outcome = Outcome::of(sandbox.command(built().join("examples/sample_shop")).arg("shop.db"));
+        assert_eq!(outcome.code, Some(0), "{outcome}");
+    }
     let mut config = "";
     for block in &blocks {
         match block.language.as_str() {

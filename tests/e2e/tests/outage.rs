@@ -117,7 +117,7 @@ fn a_server_that_refuses_at_first_is_tried_again(kind: Kind) {
                 proxy.accept();
             });
             let outcome = sandbox.run(&config(database, "max_retries: 5, retry_backoff_ms: 200"));
-            outcome.expect(0, &["retry 1/5 in 200ms reconnecting", "connection refused"]);
+            outcome.expect(0, &["retry 1/5 in 2", "ms reconnecting", "connection refused"]);
         });
         assert_rows(&sandbox, 1..=10);
     });
@@ -249,10 +249,10 @@ fn a_session_ended_by_an_administrator_is_repeated(kind: Kind) {
         assert_eq!(running.wait_for(Duration::from_secs(40)), Some(0), "{}", sandbox.log());
         let log = sandbox.log();
         println!("{}: an ended session was repeated after {:?}\n{log}", kind.name(), start.elapsed());
-        assert!(
-            log.contains(database.either("retry 1/1 in 15010ms reconnecting", "retry 1/1 in 10ms reconnecting")),
-            "{log}"
-        );
+        let pause = log.split_once("retry 1/1 in ").and_then(|(_, rest)| rest.split_once("ms reconnecting"));
+        let pause: u32 = pause.expect(&log).0.parse().unwrap();
+        let least = if kind == Kind::Postgres { 15_010 } else { 10 };
+        assert!((least..=least + least / 4).contains(&pause), "{log}");
         assert_rows(&sandbox, 1..=ROWS);
     });
 }

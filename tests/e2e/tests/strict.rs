@@ -56,6 +56,7 @@ fn usage_errors_exit_2_and_help_0() {
     sandbox.rivet(&["--version"]).expect(0, &["rivet 0.3.0"]);
     sandbox.write("rivet.yaml", GOOD);
     sandbox.rivet(&["run", "--config", "rivet.yaml", "--export", "nope"]).expect(2, &["nope"]);
+    sandbox.rivet(&["metrics", "--config", "rivet.yaml", "--last", "0"]).expect(2, &["--last", "from 1 on"]);
     let shells = ["bash", "zsh", "fish", "elvish", "powershell"];
     for shell in shells {
         sandbox.rivet(&["completions", shell]).expect(0, &["rivet"]);
@@ -74,13 +75,7 @@ fn names_in_a_query_cannot_write() {
 
 /// The list at the end of `docs/src/reference/compatibility.md`.
 #[test]
-fn what_this_version_does_not_do_is_refused_or_said() {
-    for missing in ["meta_columns: { row_hash: true }", "quality: { row_count_min: 1 }"] {
-        let key = missing.split(':').next().unwrap();
-        refused("    format: csv", &format!("    format: csv\n    {missing}"), &[key, "does not offer yet"]);
-    }
-    let ignored = "notifications: { slack: { webhook_url: \"http://127.0.0.1:1/\", on: [failure] } }";
-    sandbox().try_run(&format!("{GOOD}{ignored}\n")).expect(0, &["WARN", "notifications"]);
+fn what_this_version_does_not_do_is_refused() {
     for command in ["check", "doctor"] {
         sandbox().rivet(&[command, "--config", "rivet.yaml"]).expect(2, &[command]);
     }

@@ -86,7 +86,7 @@ impl Source for FaultSource {
             _ => 0,
         };
         let value = |v: i64| (least < self.options.rows as i64).then_some(CursorValue::Int(v));
-        Ok(Bounds { min: value(least), max: value(self.options.rows as i64 - 1), nulls: Some(0) })
+        Ok(Bounds { min: value(least), max: value(self.options.rows as i64 - 1), nulls: Some(0), ..Bounds::default() })
     }
 
     fn count(&mut self, _: &ReadRequest, context: &Context) -> Result<u64> {

@@ -6,6 +6,7 @@ mod query;
 mod stop;
 mod filter;
 mod answer;
+mod params;
 
 use libtest_mimic::Failed;
 use rivet_plugin_api::abi::{ReaderHandle, SourceHandle};
@@ -54,6 +55,12 @@ pub(crate) fn cases(spec: &Spec, target: &SourceTarget) -> Result<Vec<Case<Sourc
         ]);
     }
     cases.extend(of_capabilities(half));
+    if half.capabilities.params {
+        cases.extend([
+            Case::new("params_arrive_as_they_are", params::params_arrive_as_they_are),
+            Case::new("params_that_are_not_used_are_refused", params::params_that_are_not_used_are_refused),
+        ]);
+    }
     Ok(cases)
 }
 

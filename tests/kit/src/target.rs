@@ -28,6 +28,9 @@ pub struct SourceTarget {
     pub wrong: Option<String>,
     /// Statements that a read must refuse, such as `delete from events`; the query's rows show that nothing changed.
     pub forbidden: Vec<String>,
+    /// A query of one row with the value of parameter `value` in its column `v`, such as `select :value as v`; needed
+    /// when the capability is announced.
+    pub echo: Option<String>,
     /// A time filter of known result; needed when the capability is announced.
     pub since: Option<SinceTarget>,
     /// Why the trials that open the source cannot run here. With the variable `CI` set they fail instead.

@@ -69,7 +69,8 @@ fn one(server: &Server, case: &Case) -> Option<Run> {
         Ok(false) => return None,
         Ok(true) => {
             let config = config(&server.source(case, &mut sandbox), case);
-            let outcome = sandbox.try_run(&config);
+            sandbox.write("rivet.yaml", &config);
+            let outcome = sandbox.rivet(&["run", "--config", "rivet.yaml", "--validate"]);
             server.tear_down(case).map(|()| outcome)
         }
         Err(reason) => Err(format!("[setup] failed: {reason}")),
@@ -106,7 +107,7 @@ pub(crate) fn read_back(runs: &[Run]) -> Option<Vec<Value>> {
     let request = |run: &Run| {
         run.succeeded().then(|| {
             let duckdb = run.case.readers.is_none();
-            json!({ "parquet": run.sandbox.only("parquet"), "arrow": run.sandbox.only("arrow"), "duckdb": duckdb })
+            json!({ "parquet": run.sandbox.only("parquet"), "arrow": run.sandbox.only("arrows"), "duckdb": duckdb })
         })
     };
     let requests: Vec<_> = runs.iter().map(request).collect();

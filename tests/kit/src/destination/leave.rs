@@ -49,7 +49,7 @@ pub(super) fn drop_leaves_nothing(destination: &Destination) -> Outcome {
 
 pub(super) fn nothing_is_visible_before_finish(destination: &Destination) -> Outcome {
     let request = several_parts(destination, "visible")?;
-    let ending = format!(".{}", request.format.kind.extension());
+    let ending = format!(".{}", request.format.extension());
     let before = destination.list();
     let mut writer = destination.begin(&request, &sample::noise(1, 1)[0])?;
     for batch in sample::noise(6, 10_000) {

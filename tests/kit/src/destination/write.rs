@@ -70,7 +70,7 @@ pub(super) fn formats_not_announced_are_refused(destination: &Destination) -> Ou
     {
         let request = request(destination, "format", kind)?;
         if !announced {
-            let what = format!("format \"{}\"", kind.extension());
+            let what = format!("format \"{}\"", kind.as_str());
             refused(&what, destination.begin(&request, &sample::small()), Category::Unsupported)?;
         }
     }

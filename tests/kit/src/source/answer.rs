@@ -1,6 +1,6 @@
 //! The calls that answer about rows instead of reading them.
 
-use rivet_plugin_api::{BoundsRequest, Category, CursorValue, Filter, ReadRequest, SplitRequest, Timeouts};
+use rivet_plugin_api::{BoundsRequest, Category, CursorValue, Filter, ReadRequest, SplitRequest};
 
 use super::{Source, drain, filter, same_rows};
 use crate::check::{ensure, refused};
@@ -39,6 +39,11 @@ pub(super) fn bounds_are_those_of_the_rows(source: &Source) -> Outcome {
     ensure!(&next.min == second, "the next above {least:?} is {:?}, not {second:?}", next.min);
     let none = handle.bounds(&bounds(source, greatest.clone()))?;
     ensure!(none.min.is_none() && none.max.is_none(), "there are bounds above the greatest value: {none:?}");
+    // A source may have no clock. One that has shows microseconds since 1970, of this century.
+    if let Some(now) = handle.bounds(&BoundsRequest { now: true, ..bounds(source, None) })?.now {
+        let century = 946_684_800_000_000..4_102_444_800_000_000;
+        ensure!(century.contains(&now), "the clock shows {now}, which is not in microseconds since 1970");
+    }
     Ok(())
 }
 
@@ -62,8 +67,13 @@ pub(super) fn parts_of_a_split_cover_all_rows_once(source: &Source) -> Outcome {
     let whole = source.read(&source.request())?;
     let mut owner = source.open()?;
     let snapshot = if source.half()?.capabilities.snapshot { Some(owner.snapshot()?) } else { None };
-    let (query, timeouts) = (source.target.query.clone(), Timeouts::default());
-    let split = owner.split(&SplitRequest { query, parts: 3, snapshot: snapshot.clone(), timeouts })?;
+    let request = SplitRequest {
+        query: source.target.query.clone(),
+        parts: 3,
+        snapshot: snapshot.clone(),
+        ..SplitRequest::default()
+    };
+    let split = owner.split(&request)?;
     if split.parts.is_empty() {
         ensure!(split.reason.is_some(), "there are no parts, and no reason why");
         return Ok(());

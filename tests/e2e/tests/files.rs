@@ -1,0 +1,263 @@
+//! The files themselves: their sizes and numbers, codecs and levels, row groups and metadata, and that there are none
+//! without rows. Readers that know nothing of Rivet hold them against the source.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use rivet_e2e::{MODES, Outcome, SEEN, Sandbox, read_with};
+use rusqlite::Connection;
+use serde_json::Value;
+
+const QUERY: &str = "select id, seen, note, weight from t";
+
+/// The keys of each format.
+const FORMATS: [&str; 4] = ["format: parquet", "format: csv", "format: arrow", "format: arrow\n    arrow_layout: file"];
+
+/// A sandbox whose `shop.db` has a table of `rows` rows with `digits` random digits each, some NULL and some empty.
+fn shop(rows: u32, digits: u32) -> Sandbox {
+    let sandbox = Sandbox::new();
+    let db = Connection::open(sandbox.path().join("shop.db")).unwrap();
+    db.execute_batch(&format!(
+        "create table t (id integer primary key, seen integer, note text, weight real);
+         insert into t with recursive n(i) as (select 1 union all select i + 1 from n where i < {rows})
+             select i, {SEEN}, case i % 7 when 0 then null when 1 then '' else hex(randomblob({digits} / 2)) end, i / 7.0 from n;
+         delete from t where id > {rows}"
+    ))
+    .unwrap();
+    sandbox
+}
+
+/// One export of a configuration: its name and the lines that tell it apart.
+fn export(name: &str, lines: &str) -> String {
+    format!(
+        "  - name: {name}\n    query: {QUERY}\n    destination: {{ type: local, path: out }}\n    {}\n",
+        lines.trim()
+    )
+}
+
+fn config(batch: u32, exports: &str) -> String {
+    format!(
+        "source: {{ type: sqlite, path: shop.db, tuning: {{ profile: fast, batch_size: {batch} }} }}\nexports:\n{exports}"
+    )
+}
+
+fn validate(sandbox: &Sandbox, config: &str) -> Outcome {
+    sandbox.write("rivet.yaml", config);
+    let outcome = sandbox.rivet(&["run", "--config", "rivet.yaml", "--validate"]);
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    outcome
+}
+
+/// The files in `out` by the export that they are of.
+fn by_export(sandbox: &Sandbox) -> BTreeMap<String, Vec<String>> {
+    let mut files = BTreeMap::<String, Vec<String>>::new();
+    for name in sandbox.out() {
+        // EXPORT_DATE_TIME, and what follows.
+        files.entry(name.split('_').next().unwrap().to_owned()).or_default().push(name);
+    }
+    files
+}
+
+/// Asserts that the files of each of `exports` exports together hold every row of the source, as others read them.
+fn assert_complete(sandbox: &Sandbox, exports: usize) {
+    let path = |name: &str| sandbox.path().join(name).to_str().unwrap().to_owned();
+    if let Some(count) = read_with("dataset.py", &[&path("shop.db"), QUERY, &path("out")]) {
+        assert_eq!(count.trim(), exports.to_string());
+    }
+}
+
+/// Of each file, what `footers.py` says.
+fn footers(sandbox: &Sandbox, names: &[String]) -> Option<Vec<Value>> {
+    let files: Vec<String> =
+        names.iter().map(|name| sandbox.path().join("out").join(name).to_str().unwrap().to_owned()).collect();
+    let seen = read_with("footers.py", &files.iter().map(String::as_str).collect::<Vec<_>>())?;
+    Some(seen.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+}
+
+/// Asserts that the parts of each chunk are numbered without gaps, and returns their sizes chunk by chunk.
+fn sizes(sandbox: &Sandbox, names: &[String]) -> Vec<Vec<u64>> {
+    let mut chunks = BTreeMap::<&str, BTreeMap<usize, u64>>::new();
+    for name in names {
+        let (stem, _) = name.rsplit_once('.').unwrap();
+        let (base, part) = stem.split_once("_part").map_or((stem, None), |(base, part)| (base, Some(part)));
+        let bytes = fs::metadata(sandbox.path().join("out").join(name)).unwrap().len();
+        let former = chunks.entry(base).or_default().insert(part.map_or(0, |part| part.parse().unwrap()), bytes);
+        assert_eq!(former, None, "{names:?}");
+        assert!(part.is_some() || !names.iter().any(|other| other.starts_with(&format!("{base}_part"))), "{names:?}");
+    }
+    for (base, parts) in &chunks {
+        assert!(parts.keys().copied().eq(0..parts.len()), "{base}: {names:?}");
+    }
+    chunks.into_values().map(|parts| parts.into_values().collect()).collect()
+}
+
+/// A run of every mode in every format, with files of at most `limit` bytes and a batch's more.
+fn assert_sizes(rows: u32, digits: u32, batch: u32, limit: u64) {
+    let sandbox = shop(rows, digits);
+    let mut exports = String::new();
+    for (mode, (_, lines)) in MODES.iter().enumerate() {
+        for (format, key) in FORMATS.iter().enumerate() {
+            let chunk = lines.replace("8000", &(rows / 3).to_string());
+            exports += &export(&format!("m{mode}f{format}"), &format!("{key}\n    max_file_size: {limit}B\n{chunk}"));
+        }
+    }
+    validate(&sandbox, &config(batch, &exports));
+    let files = by_export(&sandbox);
+    assert_eq!(files.len(), MODES.len() * FORMATS.len());
+    // Numbers, commas and the heads of Arrow's buffers come to the digits.
+    let most = limit + u64::from(batch) * (u64::from(digits) + 60) + 4096;
+    for (export, names) in &files {
+        let chunks = sizes(&sandbox, names);
+        assert!(names.len() > chunks.len() + 2, "{export}: {names:?}");
+        for parts in &chunks {
+            assert!(parts.iter().all(|bytes| *bytes <= most), "{export}: {parts:?} of at most {most}");
+            // Of Parquet, what is not yet compressed counts as it is.
+            let least = if export.ends_with("f0") { limit / 4 } else { limit };
+            assert!(parts[..parts.len() - 1].iter().all(|bytes| *bytes >= least), "{export}: {parts:?} below {least}");
+        }
+        if export.ends_with("f1") {
+            for name in names {
+                let text = fs::read_to_string(sandbox.path().join("out").join(name)).unwrap();
+                assert_eq!(text.lines().next(), Some("id,seen,note,weight"), "{name}");
+            }
+        }
+    }
+    assert_complete(&sandbox, files.len());
+}
+
+#[test]
+fn narrow_rows_are_split_at_the_limit() {
+    assert_sizes(3000, 10, 100, 10_000);
+}
+
+#[test]
+fn wide_rows_are_split_at_the_limit() {
+    assert_sizes(150, 20_000, 5, 200_000);
+}
+
+#[test]
+fn no_rows_make_no_file_in_any_mode_and_format() {
+    for (skip, status) in [("", "success"), ("\n    skip_empty: true", "skipped")] {
+        let sandbox = shop(0, 0);
+        let mut exports = String::new();
+        for (mode, (_, lines)) in MODES.iter().enumerate() {
+            for (format, key) in FORMATS.iter().enumerate() {
+                exports +=
+                    &export(&format!("m{mode}f{format}"), &format!("{key}{skip}\n    max_file_size: 1KB\n{lines}"));
+            }
+        }
+        let outcome = validate(&sandbox, &config(1000, &exports));
+        let count = |text: &str| outcome.stdout.matches(text).count();
+        let all = MODES.len() * FORMATS.len();
+        assert_eq!((count(&format!("status:      {status}")), count("rows:        0\n")), (all, all), "{outcome}");
+        assert_eq!(count("files:       0\n"), all, "{outcome}");
+        assert!(sandbox.out().is_empty(), "{:?}", sandbox.out());
+        sandbox.rivet(&["state", "files", "--config", "rivet.yaml"]).expect(0, &["No files recorded yet."]);
+    }
+}
+
+/// Each codec, the ends of its levels where it has any, and what the footer of a Parquet file calls it.
+const CODECS: [(&str, &[i32], &str); 5] = [
+    ("zstd", &[1, 22], "ZSTD"),
+    ("gzip", &[0, 10], "GZIP"),
+    ("snappy", &[], "SNAPPY"),
+    ("lz4", &[], "LZ4_RAW"),
+    ("none", &[], "UNCOMPRESSED"),
+];
+
+/// Every codec with its default level, its least and its greatest.
+fn levels() -> impl Iterator<Item = (&'static str, Option<i32>, &'static str)> {
+    CODECS.into_iter().flat_map(|(codec, ends, name)| {
+        let levels = std::iter::once(None).chain(ends.iter().copied().map(Some));
+        levels.map(move |level| (codec, level, name))
+    })
+}
+
+#[test]
+fn every_codec_and_level_is_read_by_others() {
+    let sandbox = shop(2000, 20);
+    let (mut exports, mut expected) = (String::new(), BTreeMap::new());
+    for (codec, level, name) in levels() {
+        let keys = level.map_or_else(String::new, |level| format!("\n    compression_level: {level}"));
+        for (format, key) in FORMATS.iter().enumerate().filter(|(format, _)| *format != 1) {
+            if format > 1 && ["gzip", "snappy"].contains(&codec) {
+                continue;
+            }
+            let export_name = format!("f{format}{codec}{}", level.map_or_else(String::new, |level| level.to_string()));
+            exports += &export(&export_name, &format!("{key}\n    compression: {codec}{keys}"));
+            expected.insert(export_name, name);
+        }
+    }
+    let outcome = validate(&sandbox, &config(500, &exports));
+    assert_eq!(outcome.stdout.matches("validated:   pass").count(), expected.len(), "{outcome}");
+    let files = by_export(&sandbox);
+    assert!(files.keys().eq(expected.keys()), "{files:?}");
+    assert_complete(&sandbox, files.len());
+    let parquet: Vec<_> = sandbox.out().into_iter().filter(|name| name.ends_with(".parquet")).collect();
+    for (name, footer) in parquet.iter().zip(footers(&sandbox, &parquet).unwrap_or_default()) {
+        let export = name.split('_').next().unwrap();
+        assert_eq!(footer["codecs"], serde_json::json!([expected[export]]), "{name}");
+    }
+    // A level is heeded, and Arrow's buffers are compressed.
+    let bytes = |export: &str| fs::metadata(sandbox.path().join("out").join(&files[export][0])).unwrap().len();
+    for (small, large) in [("f0gzip10", "f0gzip0"), ("f2zstd", "f2none"), ("f2lz4", "f2none"), ("f3zstd", "f3none")] {
+        assert!(bytes(small) < bytes(large), "{small}: {}, {large}: {}", bytes(small), bytes(large));
+    }
+}
+
+#[test]
+fn wrong_levels_sizes_and_codecs_are_refused_before_anything_is_read() {
+    let sandbox = shop(10, 10);
+    let mut cases = vec![
+        ("compression: snappy\n    format: arrow".to_owned(), "\"snappy\"".to_owned()),
+        ("arrow_layout: file\n    format: csv".to_owned(), "\"csv\"".to_owned()),
+        ("max_file_size: 1TB\n    format: csv".to_owned(), "\"1TB\"".to_owned()),
+    ];
+    for (codec, ends, _) in CODECS {
+        let wrong = match *ends {
+            [least, most] => vec![least - 1, most + 1],
+            _ => vec![1],
+        };
+        for level in wrong {
+            let keys = format!("compression: {codec}\n    compression_level: {level}\n    format: parquet");
+            cases.push((keys, level.to_string()));
+        }
+    }
+    for (keys, value) in &cases {
+        let outcome = sandbox.try_run(&config(1000, &export("things", keys)));
+        outcome.expect(2, &["in export \"things\"", value]);
+        assert!(sandbox.out().is_empty(), "{:?}", sandbox.out());
+    }
+}
+
+#[test]
+fn row_groups_are_bounded_by_bytes_and_not_by_batches() {
+    // What a single writer may hold, and a batch.
+    const MOST: u64 = (48 + 8) << 20;
+    for (rows, digits, batch, groups) in [(4500, 20_000, 100, 2), (200_000, 4, 1000, 1)] {
+        let sandbox = shop(rows, digits);
+        sandbox.run(&config(batch, &export("things", "format: parquet\n    compression: none")));
+        let Some(footers) = footers(&sandbox, &sandbox.out()) else { return };
+        let found = footers[0]["groups"].as_array().unwrap();
+        assert_eq!(found.len(), groups, "{found:?}");
+        assert!(found.iter().all(|group| group[1].as_u64().unwrap() <= MOST), "{found:?}");
+        assert!(groups == 1 || found[0][1].as_u64().unwrap() > MOST / 2, "{found:?}");
+    }
+}
+
+#[test]
+fn files_say_where_they_come_from() {
+    let sandbox = shop(10, 10);
+    let exports: String =
+        [0, 2, 3].map(|format| export(&format!("f{format}"), &format!("mode: full\n    {}", FORMATS[format]))).concat();
+    let outcome = sandbox.run(&config(1000, &exports));
+    let names = sandbox.out();
+    for (name, footer) in names.iter().zip(footers(&sandbox, &names).unwrap_or_default()) {
+        let metadata = &footer["metadata"];
+        let run_id = metadata["rivet.run_id"].as_str().unwrap();
+        assert_eq!(metadata["rivet.export"], name.split('_').next().unwrap());
+        assert_eq!(metadata["rivet.source_type"], "sqlite");
+        outcome.expect(0, &[&format!("run_id:      {run_id}\n")]);
+    }
+}
