@@ -40,10 +40,14 @@ impl Claim {
             if attempt > 0 {
                 std::thread::sleep(PAUSE);
             }
+            let is_new = !path.exists();
             if let Some(lock) = lock(&path).map_err(|e| failed("lock", &path, &e))? {
                 let claim = Self { directory: directory.clone(), base: base.to_owned(), _lock: lock };
-                // Also when the lock file is new: a panic may have ended an attempt without its parts.
-                remove_parts(directory, base)?;
+                // Only who is dead leaves its lock. Looking through a directory of many files for each new one would
+                // cost more than writing them.
+                if !is_new {
+                    remove_parts(directory, base)?;
+                }
                 return Ok(claim);
             }
         }

@@ -20,6 +20,8 @@ use crate::store::{self, LocalStore};
 /// Writes exports to a directory.
 pub struct Local {
     directory: Directory,
+    /// Whether leftovers of dead runs were looked for.
+    swept: bool,
 }
 
 impl Destination for Local {
@@ -37,7 +39,7 @@ impl Destination for Local {
     };
 
     fn open(options: Options, _context: &Context) -> Result<Self> {
-        Ok(Self { directory: Directory::new(options.directory()) })
+        Ok(Self { directory: Directory::new(options.directory()), swept: false })
     }
 
     fn probe(&mut self, _context: &Context) -> Result<DestinationProbe> {
@@ -55,7 +57,8 @@ impl Destination for Local {
 
     fn begin(&mut self, request: WriteRequest, schema: SchemaRef, context: &Context) -> Result<Box<dyn BatchWriter>> {
         encode::check(&request.format, &schema)?;
-        let store = LocalStore::claim(&self.directory, &request)?;
+        let store = LocalStore::claim(&self.directory, &request, !self.swept)?;
+        self.swept = true;
         Ok(Box::new(PartWriter::new(store, request, context.cancel().clone())))
     }
 

@@ -24,8 +24,8 @@ pub(crate) struct LocalStore {
 }
 
 impl LocalStore {
-    /// Claims the request's base name in the directory, and removes what dead runs of the export left there.
-    pub(crate) fn claim(directory: &Directory, request: &WriteRequest) -> Result<Self> {
+    /// Claims the request's base name in the directory. With `sweep`, removes what dead runs of the export left there.
+    pub(crate) fn claim(directory: &Directory, request: &WriteRequest, sweep: bool) -> Result<Self> {
         directory.join(&request.base_name)?;
         directory.create()?;
         let store = Self {
@@ -35,28 +35,45 @@ impl LocalStore {
             replace: request.replace,
             claim: Some(Claim::take(directory, &request.base_name)?),
         };
-        let names = directory.names()?;
-        claim::sweep(directory, &request.export, &names);
-        for name in names.iter().filter(|name| store.owns(name)) {
-            directory.look_up(name)?;
-            if !request.replace {
-                return Err(Error::conflict(format!("\"{}\" exists already", directory.join(name)?.display()))
+        if sweep {
+            claim::sweep(directory, &request.export, &directory.names()?);
+        }
+        for name in [store.only(), store.part(0)] {
+            if directory.look_up(&name)?.is_some() && !request.replace {
+                return Err(Error::conflict(format!("\"{}\" exists already", directory.join(&name)?.display()))
                     .hint("remove or rename it, or change destination.path"));
             }
         }
         Ok(store)
     }
 
-    /// Whether `name` is that of a part of this base: `base.ext` or `base_part<n>.ext`.
-    fn owns(&self, name: &str) -> bool {
-        let stem = name.strip_suffix(self.extension).and_then(|name| name.strip_suffix('.'));
-        match stem.and_then(|stem| stem.strip_prefix(self.base.as_str())) {
-            None => false,
-            Some("") => true,
-            Some(suffix) => suffix
-                .strip_prefix("_part")
-                .is_some_and(|index| !index.is_empty() && index.bytes().all(|b| b.is_ascii_digit())),
+    /// The name of a part that is the only one.
+    fn only(&self) -> String {
+        format!("{}.{}", self.base, self.extension)
+    }
+
+    /// The name of one part of several.
+    fn part(&self, index: usize) -> String {
+        format!("{}_part{index}.{}", self.base, self.extension)
+    }
+
+    /// Removes the parts of an attempt that this one replaces, except those of `names`. Parts become visible from the
+    /// first to the last, so the first gap is the end.
+    fn remove_replaced(&self, names: &[String]) -> Result<()> {
+        let kept = |name: &String| names.contains(name);
+        let only = self.only();
+        if !kept(&only) && self.directory.look_up(&only)?.is_some() {
+            self.directory.remove(&only)?;
         }
+        let mut stale = Vec::new();
+        for name in (0..).map(|index| self.part(index)).skip_while(kept) {
+            if self.directory.look_up(&name)?.is_none() {
+                break;
+            }
+            stale.push(name);
+        }
+        // Backwards, so that what a crash leaves has no gap either.
+        stale.iter().rev().try_for_each(|name| self.directory.remove(name).map(drop))
     }
 }
 
@@ -78,12 +95,7 @@ impl Store for LocalStore {
 
     fn settle(&mut self, names: &[String]) -> Result<()> {
         if self.replace {
-            let mut stale = self.directory.names()?;
-            stale.retain(|name| self.owns(name) && !names.contains(name));
-            for name in stale {
-                self.directory.look_up(&name)?;
-                self.directory.remove(&name)?;
-            }
+            self.remove_replaced(names)?;
         }
         self.directory.sync()
     }
@@ -177,7 +189,12 @@ impl LocalPart {
     fn create(directory: &Directory, name: &str, replace: bool) -> Result<Self> {
         let path = directory.join(name)?;
         // The mode is left to the umask, as for any file a user makes; create_new does not follow links.
-        let file = OpenOptions::new().write(true).create_new(true).open(&path);
+        let create = || OpenOptions::new().write(true).create_new(true).open(&path);
+        let file = match create() {
+            // The name is claimed, so that its owner is gone: an attempt that a panic has ended.
+            Err(e) if e.kind() == ErrorKind::AlreadyExists && fs::remove_file(&path).is_ok() => create(),
+            outcome => outcome,
+        };
         let file = Some(BufWriter::with_capacity(BUFFER_BYTES, file.map_err(|e| failed("create", &path, &e))?));
         Ok(Self { directory: directory.clone(), path, file, replace, temporary: true })
     }
