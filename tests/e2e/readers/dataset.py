@@ -1,10 +1,11 @@
 """Compares the files of many exports with what Python's own sqlite3 reads from their source. The files of a folder whose names
-are the same up to the first `_` are one dataset, in which every row has to be there once. Parquet is read by DuckDB and
-pyarrow, CSV by DuckDB, Arrow by pyarrow, and all but CSV by ClickHouse as well where chdb is installed.
+are the same up to the first `_` are one dataset, in which every row has to be there once. Parquet and CSV are read by DuckDB
+and pyarrow, Arrow by pyarrow. Where chdb is installed, ClickHouse reads all but CSV; where pyspark is, Spark reads Parquet.
 
 usage: dataset.py DATABASE QUERY FOLDER    prints the number of datasets; any difference is an error
 """
 
+import importlib.util
 import itertools
 import sqlite3
 import sys
@@ -12,18 +13,14 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.dataset
-
-try:
-    import chdb
-except ImportError:
-    chdb = None
 
 database, query, folder = sys.argv[1:]
 source = sqlite3.connect(database).execute(query)
 names = [column[0] for column in source.description]
 expected = sorted(source.fetchall())
-PLAIN = {int: "BIGINT", float: "DOUBLE", str: "VARCHAR", bytes: "BLOB"}
+PLAIN = {int: ("BIGINT", pa.int64()), float: ("DOUBLE", pa.float64()), str: ("VARCHAR", pa.string())}
 types = [PLAIN[next(type(v) for v in column if v is not None)] for column in zip(*expected)]
 
 
@@ -31,7 +28,7 @@ def duck(kind, files):
     if kind == "parquet":
         result = duckdb.execute("select * from read_parquet(?)", [files])
     else:
-        columns = ", ".join(f"'{name}': '{type}'" for name, type in zip(names, types))
+        columns = ", ".join(f"'{name}': '{type}'" for name, (type, _) in zip(names, types))
         options = "header=true, allow_quoted_nulls=false, delim=',', quote='\"', escape='\"'"
         result = duckdb.execute(f"select * from read_csv(?, columns={{{columns}}}, {options})", [files])
     return [column[0] for column in result.description], result.fetchall()
@@ -40,31 +37,50 @@ def duck(kind, files):
 def arrow(kind, files):
     if kind == "arrows":
         table = pa.concat_tables(pa.ipc.open_stream(file).read_all() for file in files)
+    elif kind == "csv":
+        columns = {name: type for name, (_, type) in zip(names, types)}
+        options = pa.csv.ConvertOptions(column_types=columns, strings_can_be_null=True, quoted_strings_can_be_null=False)
+        table = pa.concat_tables(pa.csv.read_csv(file, convert_options=options) for file in files)
     else:
         table = pyarrow.dataset.dataset(files, format={"arrow": "ipc"}.get(kind, kind)).to_table()
     return table.column_names, list(zip(*(column.to_pylist() for column in table.columns)))
 
 
 def clickhouse(kind, files):
+    import chdb
+
     reader = {"parquet": "Parquet", "arrow": "Arrow", "arrows": "ArrowStream"}[kind]
     queries = (f"select * from file('{file}', {reader})" for file in files)
     table = chdb.query(" union all ".join(queries), "ArrowTable")
     # ClickHouse has one type for texts and bytes.
-    texts = [type == "VARCHAR" for type in types]
+    texts = [type == "VARCHAR" for type, _ in types]
     plain = lambda cell, text: cell.decode() if text and isinstance(cell, bytes) else cell
     rows = zip(*(column.to_pylist() for column in table.columns))
     return table.column_names, [tuple(map(plain, row, texts)) for row in rows]
 
 
-READERS = {"parquet": [duck, arrow, clickhouse], "csv": [duck], "arrow": [arrow, clickhouse], "arrows": [arrow, clickhouse]}
+def spark(kind, files):
+    from pyspark.sql import SparkSession
+
+    local = {"spark.ui.enabled": "false", "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+    session = SparkSession.builder.master("local[1]").config(map=local).getOrCreate()
+    frame = session.read.parquet(*files)
+    return frame.columns, [tuple(row) for row in frame.collect()]
+
+
+READERS = {"parquet": [duck, arrow], "csv": [duck, arrow], "arrow": [arrow], "arrows": [arrow]}
+if importlib.util.find_spec("chdb"):
+    for kind in ("parquet", "arrow", "arrows"):
+        READERS[kind].append(clickhouse)
+if importlib.util.find_spec("pyspark"):
+    READERS["parquet"].append(spark)
+
 files = sorted(Path(folder).iterdir())
 count = 0
 for export, members in itertools.groupby(files, lambda file: file.name.split("_")[0]):
     members = list(members)
     (kind,) = {file.suffix[1:] for file in members}
     for reader in READERS[kind]:
-        if reader is clickhouse and not chdb:
-            continue
         columns, rows = reader(kind, [str(file) for file in members])
         assert list(columns) == names, (export, reader.__name__, columns)
         same = sorted(rows) == expected

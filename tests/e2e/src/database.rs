@@ -84,9 +84,11 @@ impl Database {
         }
     }
 
-    /// As [`Self::url`], for sessions that begin in another zone and with other formats, where a URL can say so.
+    /// As [`Self::url`], for sessions that begin in another zone, with other formats and with backslashes that escape,
+    /// where a URL can say so.
     pub fn foreign_url(&self) -> String {
-        let options = "options=-c%20TimeZone%3DAsia/Tokyo%20-c%20DateStyle%3DGerman";
+        let options = "options=-c%20TimeZone%3DAsia/Tokyo%20-c%20DateStyle%3DGerman\
+            %20-c%20standard_conforming_strings%3Doff";
         match self {
             Self::Postgres(Postgres { url, .. }) => {
                 format!("{url}{}{options}", if url.contains('?') { '&' } else { '?' })

@@ -3,7 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use rivet_e2e::{MODES, Outcome, SEEN, Sandbox, read_with};
 use rusqlite::Connection;
@@ -259,5 +260,42 @@ fn files_say_where_they_come_from() {
         assert_eq!(metadata["rivet.export"], name.split('_').next().unwrap());
         assert_eq!(metadata["rivet.source_type"], "sqlite");
         outcome.expect(0, &[&format!("run_id:      {run_id}\n")]);
+    }
+}
+
+#[test]
+fn what_a_killed_run_has_published_is_removed_whatever_it_is_called() {
+    for key in FORMATS {
+        let sandbox = Sandbox::new();
+        let config = |parallel: u32, sleep: u32| {
+            format!(
+                "source: {{ type: fault, rows: 20000, sleep_ms_per_batch: {sleep}, tuning: {{ batch_size: 1000 }} }}\nexports:\n  - name: numbers\n    \
+                 query: all\n    parallel: {parallel}\n    destination: {{ type: local, path: out }}\n    {key}\n"
+            )
+        };
+        sandbox.run(&config(1, 0));
+        let whole = sandbox.out();
+        let extension = whole[0].rsplit_once('.').unwrap().1;
+        let running = sandbox.start(&config(3, 300));
+        // The first temporary file of each chunk: its names are recorded by then.
+        let bases = || {
+            let names = sandbox.out().into_iter();
+            names.filter_map(|name| Some(name.strip_prefix('.')?.strip_suffix(".0.rivet-tmp")?.to_owned()))
+        };
+        let start = Instant::now();
+        while bases().count() < 3 {
+            assert!(start.elapsed() < Duration::from_secs(30), "the chunks were not begun within 30 s");
+            thread::sleep(Duration::from_millis(10));
+        }
+        running.kill();
+        // As if two parts of each chunk had become visible just before.
+        for base in bases() {
+            for part in 0..2 {
+                sandbox.write(&format!("out/{base}_part{part}.{extension}"), "of the killed run");
+            }
+        }
+        sandbox.run(&config(2, 0)).expect(0, &["rows:        20000", "files:       2"]);
+        let names = sandbox.out();
+        assert!(names.len() == 3 && names.iter().all(|name| !name.contains("_part")), "{names:?}");
     }
 }

@@ -75,6 +75,10 @@ fn a_third_party_plugin_built_outside_the_workspace_serves_an_export() {
     // Its options are checked against its own schema.
     sandbox.try_run(&COUNTER.replace("rows: 100000", "row: 5")).expect(2, &["row", "rows"]);
     sandbox.try_run(&COUNTER.replace("rows: 100000", "rows: -5")).expect(1, &["negative"]);
+    // What it does not announce is never asked of it.
+    sandbox
+        .try_run(&format!("{COUNTER}    params: {{ n: 1 }}\n"))
+        .expect(2, &["`params`", "\"counter\" does not offer"]);
 }
 
 fn plugin(name: &str) -> PathBuf {

@@ -35,6 +35,39 @@ fn parameters_win_over_the_environment() {
     let yaml = with_export("cursor_column: ${NUMBER}\nmode: incremental");
     let mode = &load_with(&yaml, &[("NUMBER", "id")]).unwrap().exports[0].mode;
     assert_eq!(*mode, super::super::Mode::Incremental { cursor_column: "id".to_owned(), cursor_lag: None });
+    // Also an empty one, for which a default stands in.
+    let params = [("NUMBER".to_owned(), String::new())];
+    let variables = Variables { params: &params, env: &env };
+    assert_eq!(expand("<${NUMBER}> ${NUMBER:-x}", variables).text, "<> x");
+}
+
+#[test]
+fn every_value_of_the_file_is_expanded() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("5000.sql"), "SELECT ${P}").unwrap();
+    let yaml = with_export("params: { p: \"${P}\" }\ntypes: { a: ${P} }\nquality: { unique_columns: [\"${P}\"] }")
+        .replace("query: SELECT 1", "query_file: ${NUMBER}.sql")
+        .replace("name: a", "name: ${P}");
+    let params = [("P".to_owned(), "x".to_owned())];
+    let config = super::super::parse(&yaml, &dir.path().join("rivet.yaml"), &params, &env).unwrap();
+    let export = &config.exports[0];
+    assert_eq!((export.name.as_str(), export.query.text.as_str()), ("x", "SELECT x"));
+    assert_eq!(export.params["p"], rivet_plugin_api::ParamValue::Text("x".to_owned()));
+    assert_eq!(
+        (export.mapping.types["a"].as_str(), &export.quality.as_ref().unwrap().unique_columns[0][..]),
+        ("x", "x")
+    );
+}
+
+/// What is missing in a query file is shown where the file is named.
+#[test]
+fn a_query_file_misses_what_it_names() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("q.sql"), "SELECT\n${NO_SUCH}").unwrap();
+    let yaml = with_export("").replace("query: SELECT 1", "query_file: q.sql");
+    let error = super::super::parse(&yaml, &dir.path().join("rivet.yaml"), &[], &env).unwrap_err();
+    let shown = error.to_string();
+    assert!(shown.starts_with("error: \"${NO_SUCH}\" has no value\n") && shown.contains("rivet.yaml:4:"), "{shown}");
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! Reads back what a destination wrote, with readers that share nothing with its encoders but the format.
 
+use std::io::Cursor;
+
 use arrow_array::RecordBatch;
-use arrow_ipc::reader::StreamReader;
+use arrow_ipc::reader::{FileReader, StreamReader};
 use bytes::Bytes;
 use libtest_mimic::Failed;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use rivet_plugin_api::{FormatKind, Part, Receipt};
+use rivet_plugin_api::{ArrowLayout, Format, FormatKind, Part, Receipt};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::Destination;
@@ -23,12 +25,17 @@ pub(super) fn fetch(destination: &Destination, part: &Part) -> Result<Vec<u8>, F
 }
 
 /// All rows of all parts of a typed format, as one batch.
-pub(super) fn read(destination: &Destination, receipt: &Receipt, kind: FormatKind) -> Result<RecordBatch, Failed> {
+pub(super) fn read(destination: &Destination, receipt: &Receipt, format: &Format) -> Result<RecordBatch, Failed> {
     let mut batches = Vec::new();
     for part in &receipt.parts {
         let bytes = Bytes::from(fetch(destination, part)?);
-        let of_part: Vec<RecordBatch> = match kind {
-            FormatKind::Arrow => StreamReader::try_new(bytes.as_ref(), None)?.collect::<Result<_, _>>()?,
+        let of_part: Vec<RecordBatch> = match (format.kind, format.arrow_layout) {
+            (FormatKind::Arrow, ArrowLayout::Stream) => {
+                StreamReader::try_new(bytes.as_ref(), None)?.collect::<Result<_, _>>()?
+            }
+            (FormatKind::Arrow, ArrowLayout::File) => {
+                FileReader::try_new(Cursor::new(bytes), None)?.collect::<Result<_, _>>()?
+            }
             _ => ParquetRecordBatchReaderBuilder::try_new(bytes)?.build()?.collect::<Result<_, _>>()?,
         };
         let rows: u64 = of_part.iter().map(|batch| batch.num_rows() as u64).sum();

@@ -56,9 +56,9 @@ pub(super) fn large_output_comes_in_whole_parts(destination: &Destination) -> Ou
                 ensure!(records == part.rows + 1, "\"{}\": {records} records, {} rows", part.name, part.rows);
             }
         }
-        kind => {
+        FormatKind::Parquet | FormatKind::Arrow => {
             let whole = arrow_select::concat::concat_batches(&batches[0].schema(), &batches)?;
-            content::same(&whole, &content::read(destination, &receipt, kind)?)?;
+            content::same(&whole, &content::read(destination, &receipt, &request.format)?)?;
         }
     }
     destination.tidy(&receipt)

@@ -1,7 +1,7 @@
 //! What is written can be read: every value in typed formats, every record in CSV.
 
 use rivet_plugin_api::arrow_array::RecordBatch;
-use rivet_plugin_api::{Category, Format, FormatKind, Receipt, WriteRequest};
+use rivet_plugin_api::{ArrowLayout, Category, Format, FormatKind, Receipt, WriteRequest};
 
 use super::{Destination, content, sample};
 use crate::check::{ensure, refused};
@@ -25,20 +25,25 @@ fn one_part(receipt: &Receipt, request: &WriteRequest, batch: &RecordBatch) -> O
     Ok(())
 }
 
-fn typed_round_trip(destination: &Destination, trial: &str, kind: FormatKind) -> Outcome {
-    let (request, batch) = (request(destination, trial, kind)?, sample::all_types());
+fn typed_round_trip(destination: &Destination, trial: &str, format: Format) -> Outcome {
+    let request = WriteRequest { format, verify: true, ..destination.request(trial)? };
+    let batch = sample::all_types();
     let receipt = destination.write(&request, std::slice::from_ref(&batch))?;
     one_part(&receipt, &request, &batch)?;
-    content::same(&batch, &content::read(destination, &receipt, kind)?)?;
+    content::same(&batch, &content::read(destination, &receipt, &request.format)?)?;
     destination.tidy(&receipt)
 }
 
 pub(super) fn parquet_keeps_every_value(destination: &Destination) -> Outcome {
-    typed_round_trip(destination, "parquet", FormatKind::Parquet)
+    typed_round_trip(destination, "parquet", Format { kind: FormatKind::Parquet, ..Format::default() })
 }
 
 pub(super) fn arrow_keeps_every_value(destination: &Destination) -> Outcome {
-    typed_round_trip(destination, "arrow", FormatKind::Arrow)
+    for (trial, arrow_layout) in [("arrow", ArrowLayout::Stream), ("arrow_file", ArrowLayout::File)] {
+        let format = Format { kind: FormatKind::Arrow, arrow_layout, ..Format::default() };
+        typed_round_trip(destination, trial, format)?;
+    }
+    Ok(())
 }
 
 pub(super) fn csv_keeps_every_row(destination: &Destination) -> Outcome {

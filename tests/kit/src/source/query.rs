@@ -1,6 +1,6 @@
 //! What a query may be, and what its description says.
 
-use rivet_plugin_api::{Category, DescribeRequest, ReadRequest};
+use rivet_plugin_api::{Category, DescribeRequest, ReadRequest, declared_nullable};
 
 use super::{Source, same_rows};
 use crate::check::{ensure, refused};
@@ -18,7 +18,7 @@ pub(super) fn description_equals_schema(source: &Source) -> Outcome {
     );
     for (column, field) in described.iter().zip(schema.fields()) {
         let described = (column.name.as_str(), column.arrow_type.clone(), column.nullable);
-        let read = (field.name().as_str(), field.data_type().to_string(), field.is_nullable());
+        let read = (field.name().as_str(), field.data_type().to_string(), declared_nullable(field).unwrap_or(true));
         ensure!(described == read, "described as {described:?}, read as {read:?} (name, type, nullable)");
         ensure!(!column.native_type.is_empty(), "the description of \"{}\" names no native type", column.name);
     }

@@ -8,6 +8,7 @@ fn params(values: &[(&str, ParamValue)]) -> Params {
     values.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a database may refuse a text")]
 fn text(value: &str) -> Result<String> {
     Ok(format!("'{}'", value.replace('\'', "''")))
 }
