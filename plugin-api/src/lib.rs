@@ -93,6 +93,7 @@ pub use error::{Category, Error, Result, ResultExt};
 pub use params::{ParamValue, Params};
 pub use source::{
     BatchReader, BatchSize, Bounds, BoundsRequest, Column, DescribeRequest, Description, Explanation, Filter, Mapping,
-    Probe, ReadRequest, Source, Split, SplitRequest, Strategy, TimeEncoding, Timeouts, reader_of,
+    NULLABLE, Probe, ReadRequest, Source, Split, SplitRequest, Strategy, TimeEncoding, Timeouts, declared_nullable,
+    reader_of,
 };
 pub use spec::{DestinationSpec, SecretString, SourceSpec, Spec, options_schema, parse_options};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_schema::{Field, SchemaRef};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -139,6 +139,21 @@ pub struct DescribeRequest {
     pub mapping: Mapping,
 }
 
+/// The key of a field's metadata that says whether the table's column behind a result column takes NULL: `true` or
+/// `false`, as the table declares it. Absent where the source cannot know, as with an expression. The field itself may be
+/// nullable nevertheless, since a join can add NULLs.
+///
+/// Like the rest of the schema it depends on the query alone, so that all parts of an export agree.
+pub const NULLABLE: &str = "rivet.nullable";
+
+/// What is known of a field by [`NULLABLE`]. One that is not nullable in Arrow needs no metadata to say so.
+pub fn declared_nullable(field: &Field) -> Option<bool> {
+    if !field.is_nullable() {
+        return Some(false);
+    }
+    field.metadata().get(NULLABLE)?.parse().ok()
+}
+
 /// The columns of a query, in order.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -154,7 +169,7 @@ impl Description {
             name: field.name().clone(),
             native_type: field.data_type().to_string(),
             arrow_type: field.data_type().to_string(),
-            nullable: field.is_nullable(),
+            nullable: declared_nullable(field).unwrap_or(true),
             rule: "as it is".to_owned(),
         };
         Self { columns: schema.fields().iter().map(column).collect() }
@@ -171,7 +186,7 @@ pub struct Column {
     pub native_type: String,
     /// The Arrow type, as arrow's `DataType` prints it.
     pub arrow_type: String,
-    /// Whether NULL can occur; `true` when not known.
+    /// Whether the table's column takes NULL, as [`NULLABLE`] says; `true` when not known.
     pub nullable: bool,
     /// The mapping rule that applied, or why the column cannot be read.
     pub rule: String,

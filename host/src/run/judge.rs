@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use arrow_schema::Schema;
-use rivet_plugin_api::Error as ApiError;
 use rivet_plugin_api::abi::{DestinationHandle, SourceHandle};
+use rivet_plugin_api::{Error as ApiError, declared_nullable};
 
 use super::Run;
 use super::moving::Signs;
@@ -72,6 +72,7 @@ impl Run<'_> {
         let column = |f: &arrow_schema::FieldRef| SchemaColumn {
             name: f.name().clone(),
             data_type: format!("{:?}", f.data_type()),
+            nullable: declared_nullable(f),
         };
         let columns: Vec<SchemaColumn> = schema.fields().iter().map(column).collect();
         let Some(stored) = self.state.stored_schema(name)? else { return Ok(columns) };

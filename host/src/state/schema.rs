@@ -17,6 +17,9 @@ pub struct SchemaColumn {
     /// The Arrow type as rivet-cli 0.2 wrote it, such as `Timestamp(Microsecond, None)`: arrow's `Debug`.
     #[serde(rename = "type")]
     pub data_type: String,
+    /// Whether the source's table lets it be NULL; absent when not known, and in what rivet-cli 0.2 wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nullable: Option<bool>,
 }
 
 impl State {
@@ -51,6 +54,8 @@ pub struct SchemaChange {
     pub removed: Vec<String>,
     /// Name, old type and new type.
     pub retyped: Vec<(String, String, String)>,
+    /// Name of a column that begins to take NULL (`true`) or ceases to.
+    pub nullability: Vec<(String, bool)>,
     /// The old and the new order of the columns that stayed, when it differs.
     pub reordered: Option<(Vec<String>, Vec<String>)>,
 }
@@ -58,7 +63,7 @@ pub struct SchemaChange {
 impl SchemaChange {
     /// Compares the stored columns with today's.
     pub fn between(stored: &[SchemaColumn], current: &[SchemaColumn]) -> Self {
-        let old: HashMap<&str, &str> = stored.iter().map(|c| (c.name.as_str(), c.data_type.as_str())).collect();
+        let old: HashMap<&str, &SchemaColumn> = stored.iter().map(|c| (c.name.as_str(), c)).collect();
         let new: HashSet<&str> = current.iter().map(|c| c.name.as_str()).collect();
         let names = |columns: &[SchemaColumn], stayed: &dyn Fn(&str) -> bool| -> Vec<String> {
             columns.iter().filter(|c| stayed(&c.name)).map(|c| c.name.clone()).collect()
@@ -66,13 +71,18 @@ impl SchemaChange {
         let before = names(stored, &|name| new.contains(name));
         let after = names(current, &|name| old.contains_key(name));
         let retyped = |c: &SchemaColumn| {
-            let before = old.get(c.name.as_str()).filter(|before| **before != c.data_type)?;
-            Some((c.name.clone(), (*before).to_owned(), c.data_type.clone()))
+            let before = &old.get(c.name.as_str())?.data_type;
+            (*before != c.data_type).then(|| (c.name.clone(), before.clone(), c.data_type.clone()))
+        };
+        let nullability = |c: &SchemaColumn| {
+            let (before, now) = (old.get(c.name.as_str())?.nullable?, c.nullable?);
+            (before != now).then(|| (c.name.clone(), now))
         };
         Self {
             added: current.iter().filter(|c| !old.contains_key(c.name.as_str())).cloned().collect(),
             removed: names(stored, &|name| !new.contains(name)),
             retyped: current.iter().filter_map(retyped).collect(),
+            nullability: current.iter().filter_map(nullability).collect(),
             reordered: (before != after).then_some((before, after)),
         }
     }
@@ -99,6 +109,10 @@ impl SchemaChange {
             details.push(format!("removed columns: {}", self.removed.join(", ")));
         }
         details.extend(self.retyped.iter().map(|(name, old, new)| format!("type changed: {name} ({old} -> {new})")));
+        details.extend(self.nullability.iter().map(|(name, nullable)| {
+            let change = if *nullable { "not null -> null" } else { "null -> not null" };
+            format!("nullability changed: {name} ({change})")
+        }));
         if let Some((old, new)) = &self.reordered {
             details.push(format!("column order changed: {} -> {}", old.join(", "), new.join(", ")));
         }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_schema::{Schema, SchemaRef};
-use rivet_plugin_api::{Error, Filter, ReadRequest, Result};
+use rivet_plugin_api::{Error, Filter, NULLABLE, ReadRequest, Result};
 
 use crate::filter;
 use crate::key::ordered;
@@ -49,7 +49,8 @@ impl Select {
         for index in &picked {
             let Planned { name, native, mapped } = &all[*index];
             let (mapped, native_type) = (mapped.clone()?, native.full_name());
-            let metadata = HashMap::from([(NATIVE_TYPE.to_owned(), native_type.clone())]);
+            let mut metadata = HashMap::from([(NATIVE_TYPE.to_owned(), native_type.clone())]);
+            metadata.extend(native.nullable.map(|nullable| (NULLABLE.to_owned(), nullable.to_string())));
             let field = arrow_schema::Field::new(name, mapped.decoder.data_type(), true);
             arrow.push(field.with_metadata(metadata));
             fields.push(Field { mapped, native_type });

@@ -181,7 +181,8 @@ fn described(column: Planned) -> Column {
         Ok(mapped) => (mapped.decoder.data_type().to_string(), mapped.rule),
         Err(e) => (String::new(), e.to_string()),
     };
-    Column { name: column.name, native_type: column.native.full_name(), arrow_type, nullable: true, rule }
+    let (native_type, nullable) = (column.native.full_name(), column.native.nullable.unwrap_or(true));
+    Column { name: column.name, native_type, arrow_type, nullable, rule }
 }
 
 fn no_snapshot(token: Option<&str>) -> Result<()> {

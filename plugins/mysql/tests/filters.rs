@@ -7,7 +7,8 @@ use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
 use rivet_plugin_api::{
-    Bounds, BoundsRequest, Category, Context, CursorValue as V, Filter, ReadRequest, Source, TimeEncoding,
+    Bounds, BoundsRequest, Category, Context, CursorValue as V, Filter, ParamValue, Params, ReadRequest, Source,
+    TimeEncoding,
 };
 use rivet_plugin_mysql::Mysql;
 
@@ -117,11 +118,17 @@ fn windows_and_ranges_of_every_type_make_up_the_whole() {
         } else {
             &[("varchar(9) collate utf8mb4_0900_as_cs", &["'a'", "'A'", "'b'"])]
         };
-        // Neither the modes nor the zone of the server may matter.
+        // Neither the modes nor the zone of the server may matter, to keys and to the values of a query.
         for mut source in [server.open(), in_odd_modes(server)] {
             for (type_name, keys) in KEYS.iter().chain(more) {
                 let query = table(server, "key", type_name, keys);
                 covers(&mut source, &query, type_name, keys.len());
+            }
+            for text in ["\\", "\\' or ''='", "it's", "\"`\n\0\u{1a}\u{bf}'"] {
+                let params = Params::from([("value".to_owned(), ParamValue::Text(text.to_owned()))]);
+                let named = ReadRequest { params, ..request("select :value as v, 'a\"b' as w") };
+                let batches = read(&mut source, &named).unwrap();
+                assert_eq!(batches[0].column(0).as_string::<i32>().value(0), text);
             }
         }
         server.client("DROP TABLE rivet_key");

@@ -9,7 +9,9 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_cast::display::array_value_to_string;
-use rivet_plugin_api::{BatchSize, Category, Context, DescribeRequest, Filter, Mapping, ReadRequest, Source};
+use rivet_plugin_api::{
+    BatchSize, Category, Context, DescribeRequest, Filter, Mapping, ReadRequest, Source, declared_nullable,
+};
 use rivet_plugin_mysql::Mysql;
 
 use common::{client, on_each_server, open, options, read, request, thousand};
@@ -492,4 +494,38 @@ fn a_silent_server_is_given_up() {
     let error = Mysql::open(options(&url), &Context::default()).map(drop).unwrap_err();
     assert_eq!(error.category(), Category::Network, "{error}");
     assert!(started.elapsed() < Duration::from_secs(3));
+}
+
+#[test]
+fn fields_say_what_the_table_declares_of_null() {
+    on_each_server(|server| {
+        let url = &server.url;
+        client(
+            url,
+            "DROP TABLE IF EXISTS rivet_nulls; \
+             CREATE TABLE rivet_nulls (id int PRIMARY KEY, must varchar(9) NOT NULL, may decimal(6,2)); \
+             INSERT INTO rivet_nulls VALUES (1, 'x', NULL), (2, 'y', 3)",
+        );
+        let (no, yes) = (Some(false), Some(true));
+        for (query, expected) in [
+            ("SELECT *, id + 1, concat(must, ''), 1 FROM rivet_nulls", vec![no, no, yes, None, None, None]),
+            ("SELECT may, must AS other, id FROM (SELECT * FROM rivet_nulls) AS s", vec![yes, no, no]),
+            // The server says that the join adds NULLs.
+            ("SELECT a.id, b.must FROM rivet_nulls AS a LEFT JOIN rivet_nulls AS b ON b.id = a.id + 1", vec![no, yes]),
+        ] {
+            let range = Filter::Range { column: "id".into(), from: None, to: None, include_null: true };
+            for filter in [Filter::All, range] {
+                let request = ReadRequest { filter, ..request(query) };
+                let schema = read(&mut open(url), &request).unwrap()[0].schema();
+                let said: Vec<_> = schema.fields().iter().map(|f| declared_nullable(f)).collect();
+                assert_eq!(said, expected, "{query}");
+                assert!(schema.fields().iter().all(|f| f.is_nullable()), "{query}");
+            }
+            let request = DescribeRequest { query: query.into(), ..DescribeRequest::default() };
+            let described = open(url).describe(&request, &Context::default()).unwrap().columns;
+            let described: Vec<_> = described.iter().map(|c| c.nullable).collect();
+            assert_eq!(described, expected.iter().map(|e| e.unwrap_or(true)).collect::<Vec<_>>(), "{query}");
+        }
+        client(url, "DROP TABLE rivet_nulls");
+    });
 }

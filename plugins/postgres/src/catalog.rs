@@ -1,4 +1,4 @@
-//! Names of types, from the server's catalog.
+//! Names of types, and what tables declare of their columns, from the server's catalog.
 
 use rivet_plugin_api::Result;
 
@@ -21,6 +21,8 @@ pub(crate) struct NativeType {
     pub(crate) modifier: i32,
     /// Of an array, which has the modifier of its elements.
     pub(crate) element: Option<Box<Element>>,
+    /// Whether the table that the column comes from lets it be NULL; `None` for an expression or a view.
+    pub(crate) nullable: Option<bool>,
 }
 
 /// What an array holds. A domain is replaced by what it stands for, as the server does for columns.
@@ -53,6 +55,7 @@ impl NativeType {
 }
 
 /// Every type that is asked for and, for arrays, that of the elements, following domains down to their base.
+/// The catalog calls no column of a view `NOT NULL`, which says nothing.
 const QUERY: &str = "\
     element (place, type, modifier) AS ( \
       SELECT w.place, t.typelem, w.modifier FROM wanted AS w \
@@ -62,9 +65,14 @@ const QUERY: &str = "\
       JOIN pg_catalog.pg_type AS t ON t.oid = e.type AND t.typtype = 'd') \
     SELECT c.is_element, c.modifier, pg_catalog.format_type(t.oid, NULL), pg_catalog.format_type(t.oid, c.modifier), \
       pg_catalog.format_type(t.oid, -1), t.typname, t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace, \
-      t.typtype = 'e', t.typdelim \
-    FROM (SELECT place, false, type, modifier FROM wanted \
-      UNION ALL SELECT place, true, type, modifier FROM element) AS c (place, is_element, type, modifier) \
+      t.typtype = 'e', \
+      (SELECT NOT (a.attnotnull OR d.typnotnull) FROM pg_catalog.pg_attribute AS a \
+        JOIN pg_catalog.pg_class AS r ON r.oid = a.attrelid AND r.relkind IN ('r', 'p', 'f') \
+        JOIN pg_catalog.pg_type AS d ON d.oid = a.atttypid \
+        WHERE a.attrelid = c.relation AND a.attnum = c.attribute), t.typdelim \
+    FROM (SELECT place, false, type, modifier, relation, attribute FROM wanted \
+      UNION ALL SELECT place, true, type, modifier, NULL, NULL FROM element) \
+      AS c (place, is_element, type, modifier, relation, attribute) \
     JOIN pg_catalog.pg_type AS t ON t.oid = c.type \
     WHERE NOT c.is_element OR t.typtype <> 'd' ORDER BY c.place, c.is_element";
 
@@ -76,10 +84,15 @@ pub(crate) fn native_types(connection: &mut Connection, columns: &[ResultColumn]
     let list: Vec<String> = columns
         .iter()
         .enumerate()
-        .map(|(i, c)| format!("({i},{}::pg_catalog.oid,{})", c.type_oid, c.modifier))
+        .map(|(i, c)| {
+            let (oid, (relation, attribute)) = ("pg_catalog.oid", c.origin);
+            format!("({i},{}::{oid},{},{relation}::{oid},{attribute})", c.type_oid, c.modifier)
+        })
         .collect();
-    let rows = connection
-        .query(&format!("WITH RECURSIVE wanted (place, type, modifier) AS (VALUES {}), {QUERY}", list.join(",")))?;
+    let rows = connection.query(&format!(
+        "WITH RECURSIVE wanted (place, type, modifier, relation, attribute) AS (VALUES {}), {QUERY}",
+        list.join(",")
+    ))?;
     let mut types: Vec<NativeType> = Vec::with_capacity(columns.len());
     for row in rows {
         let mut cells = row.into_iter().map(Option::unwrap_or_default);
@@ -94,6 +107,7 @@ pub(crate) fn native_types(connection: &mut Connection, columns: &[ResultColumn]
             is_builtin: next() == "t",
             is_enum: next() == "t",
             element: None,
+            nullable: Some(next()).filter(|cell| !cell.is_empty()).map(|cell| cell == "t"),
         };
         match types.last_mut() {
             Some(array) if is_element => array.element = Some(Box::new(Element { native, delimiter: next() })),

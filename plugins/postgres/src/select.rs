@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_schema::{Field, Schema, SchemaRef};
-use rivet_plugin_api::{Error, Filter, ReadRequest, Result};
+use rivet_plugin_api::{Error, Filter, NULLABLE, ReadRequest, Result};
 
 use crate::filter;
 use crate::types::{Decoder, Fetch, Planned};
@@ -51,7 +51,8 @@ impl Select {
                 Fetch::PrintedElements => format!("{}::pg_catalog.text::pg_catalog.text[]", column(index)),
                 Fetch::Abbreviated => format!("pg_catalog.abbrev({})", column(index)),
             });
-            let metadata = HashMap::from([(NATIVE_TYPE.to_owned(), native.full_name.clone())]);
+            let mut metadata = HashMap::from([(NATIVE_TYPE.to_owned(), native.full_name.clone())]);
+            metadata.extend(native.nullable.map(|nullable| (NULLABLE.to_owned(), nullable.to_string())));
             fields.push(Field::new(name, mapped.decoder.data_type(), true).with_metadata(metadata));
             decoders.push(mapped.decoder);
             native_types.push(native.full_name.clone());

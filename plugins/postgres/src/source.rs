@@ -233,5 +233,6 @@ fn described(column: Planned) -> Column {
         Ok(mapped) => (mapped.decoder.data_type().to_string(), mapped.rule),
         Err(e) => (String::new(), e.to_string()),
     };
-    Column { name: column.name, native_type: column.native.full_name, arrow_type, nullable: true, rule }
+    let nullable = column.native.nullable.unwrap_or(true);
+    Column { name: column.name, native_type: column.native.full_name, arrow_type, nullable, rule }
 }

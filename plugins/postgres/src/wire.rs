@@ -61,6 +61,8 @@ pub(crate) struct ResultColumn {
     /// The base type's for a column of a domain.
     pub(crate) type_oid: u32,
     pub(crate) modifier: i32,
+    /// The relation and the number of its column that the values come from; zeros for an expression.
+    pub(crate) origin: (u32, i16),
 }
 
 impl Connection {
@@ -136,7 +138,8 @@ impl Connection {
                     let all = body.fields().map(|field| {
                         let (name, type_oid, modifier) =
                             (field.name().to_owned(), field.type_oid(), field.type_modifier());
-                        Ok(ResultColumn { name, type_oid, modifier })
+                        let origin = (field.table_oid(), field.column_id());
+                        Ok(ResultColumn { name, type_oid, modifier, origin })
                     });
                     columns = all.collect().map_err(protocol)?;
                 }

@@ -9,7 +9,9 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_cast::display::array_value_to_string;
-use rivet_plugin_api::{BatchSize, Category, Context, DescribeRequest, Mapping, ReadRequest, Source};
+use rivet_plugin_api::{
+    BatchSize, Category, Context, DescribeRequest, Filter, Mapping, ReadRequest, Source, declared_nullable,
+};
 use rivet_plugin_postgres::Postgres;
 
 use common::{STRATEGIES, open, options, psql, read, request, url};
@@ -317,4 +319,40 @@ fn a_silent_server_is_given_up() {
         assert_eq!(error.category(), Category::Network, "{error}");
         assert!(started.elapsed() < Duration::from_secs(3));
     }
+}
+
+#[test]
+fn fields_say_what_the_table_declares_of_null() {
+    let Some(url) = url() else { return };
+    psql(
+        &url,
+        "DROP SCHEMA IF EXISTS rivet_nulls CASCADE; CREATE SCHEMA rivet_nulls; SET search_path = rivet_nulls; \
+         CREATE DOMAIN always AS int NOT NULL; \
+         CREATE TABLE t (id int PRIMARY KEY, must text NOT NULL, may int[], d always) PARTITION BY RANGE (id); \
+         CREATE TABLE p PARTITION OF t DEFAULT; INSERT INTO t VALUES (1, 'x', NULL, 2), (2, 'y', '{3}', 4); \
+         CREATE VIEW v AS SELECT * FROM t;",
+    );
+    let mut source = open(&url);
+    let mut check = |columns: &str, table: &str, expected: &[Option<bool>]| {
+        let query = format!("SELECT {columns} FROM {table}");
+        let range = Filter::Range { column: "id".into(), from: None, to: None, include_null: true };
+        for filter in [Filter::All, range] {
+            for strategy in STRATEGIES {
+                let request = ReadRequest { filter: filter.clone(), strategy, ..request(&query) };
+                let schema = read(&mut source, &request).unwrap()[0].schema();
+                let said: Vec<_> = schema.fields().iter().map(|f| declared_nullable(f)).collect();
+                assert_eq!(said, expected, "{query}");
+                assert!(schema.fields().iter().all(|f| f.is_nullable()), "{query}");
+            }
+        }
+        let request = DescribeRequest { query: query.clone(), ..DescribeRequest::default() };
+        let described = source.describe(&request, &Context::default()).unwrap().columns;
+        let described: Vec<_> = described.iter().map(|c| c.nullable).collect();
+        assert_eq!(described, expected.iter().map(|e| e.unwrap_or(true)).collect::<Vec<_>>(), "{query}");
+    };
+    let (no, yes) = (Some(false), Some(true));
+    check("*, id + 1, must || '', 1", "rivet_nulls.t", &[no, no, yes, no, None, None, None]);
+    check("may, must AS other, id", "(SELECT * FROM rivet_nulls.t) AS s", &[yes, no, no]);
+    check("*", "rivet_nulls.v", &[None; 4]);
+    psql(&url, "DROP SCHEMA rivet_nulls CASCADE");
 }

@@ -1,4 +1,4 @@
-//! The user's query: one statement that only reads, and the names and declared types of its columns.
+//! The user's query: one statement that only reads, and the names of its columns with what their tables declare.
 
 use rivet_plugin_api::{Error, Params, Result};
 use rivet_plugin_base::sql::{Dialect, Tokens, bind, statement};
@@ -20,6 +20,8 @@ pub(crate) struct ResultColumn {
     pub(crate) name: String,
     /// The type in the table's definition; absent for an expression and for a column declared without one.
     pub(crate) declared: Option<String>,
+    /// Whether the table lets it be NULL; absent for an expression.
+    pub(crate) nullable: Option<bool>,
 }
 
 impl Query {
@@ -35,7 +37,7 @@ impl Query {
             return Err(Error::permanent("the query holds an SQL parameter, which nothing binds")
                 .hint("write `:name`, and declare its value under `params` of the export"));
         }
-        Ok(Self { text: text.to_owned(), columns: columns(&statement) })
+        Ok(Self { text: text.to_owned(), columns: columns(connection, &statement) })
     }
 
     /// The number of the column called `name`, which SQLite compares without regard to ASCII case.
@@ -55,10 +57,10 @@ fn literal(text: &str) -> String {
 }
 
 /// Names of a result repeat easily, as with joins; formats and overrides need them to differ.
-fn columns(statement: &Statement<'_>) -> Vec<ResultColumn> {
+fn columns(connection: &Connection, statement: &Statement<'_>) -> Vec<ResultColumn> {
     let given: Vec<&str> = statement.column_names().collect();
     let mut columns: Vec<ResultColumn> = Vec::with_capacity(given.len());
-    for column in statement.columns() {
+    for (index, column) in statement.columns().enumerate() {
         let name = column.name();
         let taken = |name: &str| columns.iter().any(|c| c.name.eq_ignore_ascii_case(name));
         let unique = if taken(name) {
@@ -71,9 +73,22 @@ fn columns(statement: &Statement<'_>) -> Vec<ResultColumn> {
             name.to_owned()
         };
         let declared = column.decl_type().map(str::trim).filter(|t| !t.is_empty() && !t.eq_ignore_ascii_case("any"));
-        columns.push(ResultColumn { name: unique, declared: declared.map(str::to_owned) });
+        let nullable = nullable(connection, statement, index);
+        columns.push(ResultColumn { name: unique, declared: declared.map(str::to_owned), nullable });
     }
     columns
+}
+
+/// What the table declares of a column. A table-valued function has none that could be asked.
+fn nullable(connection: &Connection, statement: &Statement<'_>, index: usize) -> Option<bool> {
+    let (database, table, _, _, _, is_not_null, is_key, _) = statement.column_metadata(index).ok()??;
+    if is_not_null || !is_key {
+        return Some(!is_not_null);
+    }
+    // Of the keys only the alias of the rowid, which has no index of its own, takes no NULL by itself.
+    let has_index = "SELECT EXISTS (SELECT 1 FROM pragma_index_list(?1, ?2) WHERE origin = 'pk')";
+    let names = [table.to_str().ok()?, database.to_str().ok()?];
+    connection.query_row(has_index, names, |row| row.get(0)).ok()
 }
 
 /// The one statement of `query`, without what surrounds it, so that it can stand in parentheses. What SQLite would run

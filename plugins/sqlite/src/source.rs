@@ -70,7 +70,7 @@ impl Source for Sqlite {
                 arrow_type: column.kind.data_type().to_string(),
                 name: column.name,
                 native_type: column.native,
-                nullable: true,
+                nullable: column.nullable.unwrap_or(true),
                 rule: column.rule,
             });
             Ok(Description { columns: columns.collect() })

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use rivet_plugin_api::{Error, Mapping, Result};
+use rivet_plugin_api::{Error, Mapping, NULLABLE, Result};
 
 use crate::query::{Query, ResultColumn};
 use crate::sample::{Sample, Seen};
@@ -79,6 +79,8 @@ pub(crate) struct Typed {
     pub(crate) name: String,
     /// The declared type as written, or `any`.
     pub(crate) native: String,
+    /// As of [`ResultColumn`].
+    pub(crate) nullable: Option<bool>,
     pub(crate) kind: Kind,
     /// The rule that decided, for `describe`.
     pub(crate) rule: String,
@@ -87,7 +89,8 @@ pub(crate) struct Typed {
 /// The Arrow schema of `columns`. A result may hold NULL whatever the table says.
 pub(crate) fn schema(columns: &[Typed]) -> SchemaRef {
     let field = |c: &Typed| {
-        let metadata = HashMap::from([("rivet.native_type".to_owned(), c.native.clone())]);
+        let mut metadata = HashMap::from([("rivet.native_type".to_owned(), c.native.clone())]);
+        metadata.extend(c.nullable.map(|nullable| (NULLABLE.to_owned(), nullable.to_string())));
         Field::new(&c.name, c.kind.data_type(), true).with_metadata(metadata)
     };
     Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
@@ -132,7 +135,7 @@ impl Overrides {
             (None, None) => seen.decide(),
         };
         let native = column.declared.clone().unwrap_or_else(|| "any".to_owned());
-        Typed { name: column.name.clone(), native, kind, rule }
+        Typed { name: column.name.clone(), native, nullable: column.nullable, kind, rule }
     }
 
     fn find(&self, column: &ResultColumn) -> Option<(Kind, String)> {

@@ -11,7 +11,7 @@ use rivet_plugin_api::arrow_array::types::{Date32Type, Float64Type, Int64Type, T
 use rivet_plugin_api::arrow_array::{Array, RecordBatch};
 use rivet_plugin_api::{
     BatchSize, BoundsRequest, Category, Context, CursorValue, DescribeRequest, Error, Filter, Mapping, ReadRequest,
-    Source, TimeEncoding, Timeouts,
+    Source, TimeEncoding, Timeouts, declared_nullable,
 };
 use rivet_plugin_sqlite::{Options, Sqlite};
 use rusqlite::Connection;
@@ -410,4 +410,39 @@ fn explain_and_probe_tell_what_an_operator_needs() {
     let probe = source.probe(&Context::default()).unwrap();
     assert_eq!(probe.server, "SQLite");
     assert!(probe.warnings[0].contains("WAL"));
+}
+
+#[test]
+fn fields_say_what_the_table_declares_of_null() {
+    let db = Database::new(
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, must TEXT NOT NULL, may DATE); INSERT INTO t VALUES (1, 'x', NULL);
+         CREATE TABLE typed(id INT PRIMARY KEY, x); INSERT INTO typed VALUES (1, 1);
+         CREATE TABLE pair(a INTEGER, id INTEGER, PRIMARY KEY (a, id)); INSERT INTO pair VALUES (1, 1);
+         CREATE TABLE back(id INTEGER PRIMARY KEY DESC); INSERT INTO back VALUES (1);
+         CREATE TABLE bare(id TEXT PRIMARY KEY) WITHOUT ROWID; INSERT INTO bare VALUES (1);
+         CREATE VIEW v AS SELECT id, must, may FROM t;",
+    );
+    let (no, yes) = (Some(false), Some(true));
+    for (query, expected) in [
+        ("SELECT *, id + 1, 1 FROM t", vec![no, no, yes, None, None]),
+        ("SELECT may, must AS other, id FROM v", vec![yes, no, no]),
+        // Only an alias of the rowid takes no NULL by itself, which SQLite keeps for compatibility.
+        ("SELECT * FROM typed", vec![yes, yes]),
+        ("SELECT * FROM pair", vec![yes, yes]),
+        ("SELECT * FROM back", vec![yes]),
+        ("SELECT * FROM bare", vec![no]),
+        ("SELECT value AS id FROM json_each('[1]')", vec![None]),
+    ] {
+        let range = Filter::Range { column: "id".into(), from: None, to: None, include_null: true };
+        for request in [all(query), filtered(query, range)] {
+            let schema = db.read(&request).unwrap()[0].schema();
+            let said: Vec<_> = schema.fields().iter().map(|f| declared_nullable(f)).collect();
+            assert_eq!(said, expected, "{query}");
+            assert!(schema.fields().iter().all(|f| f.is_nullable()), "{query}");
+        }
+        let request = DescribeRequest { query: query.into(), ..DescribeRequest::default() };
+        let described = db.source().describe(&request, &Context::default()).unwrap().columns;
+        let described: Vec<_> = described.iter().map(|c| c.nullable).collect();
+        assert_eq!(described, expected.iter().map(|e| e.unwrap_or(true)).collect::<Vec<_>>(), "{query}");
+    }
 }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use rivet_e2e::{MODES, Outcome, SEEN, Sandbox};
+use rivet_e2e::{Kind, MODES, Outcome, SEEN, Sandbox, on_both};
 use rusqlite::Connection;
 
 const COMMANDS: [&[&str]; 6] = [
@@ -186,6 +186,64 @@ fn changed_columns_are_told_once_in_every_mode() {
         silent(&sandbox.run(&config(&refusing)));
         let metrics = look(&sandbox, &["metrics"]).stdout;
         assert_eq!(metrics.matches("schema=CHANGED").count(), 4, "{name}: {metrics}");
+    }
+}
+
+on_both!(a_column_that_begins_to_take_null_is_told);
+
+fn a_column_that_begins_to_take_null_is_told(kind: Kind) {
+    kind.each("nullability", |db| {
+        let query = format!("select id, {SEEN} as seen, note from {}.t", db.name());
+        let loosen = db.either("alter table t alter note drop not null", "alter table t modify note varchar(9) null");
+        let tighten =
+            db.either("alter table t alter note set not null", "alter table t modify note varchar(9) not null");
+        db.sql("create table t (id int primary key, note varchar(9) not null)");
+        db.sql("insert into t values (1, 'a'), (9000, 'b')");
+        assert_nullability_is_told(&db.sandbox(db.url()), &db.config(&query, ""), &[loosen, tighten], |sql| {
+            db.sql(sql);
+        });
+    });
+}
+
+#[test]
+fn a_column_of_sqlite_that_begins_to_take_null_is_told() {
+    let table = |note: &str| {
+        format!(
+            "drop table if exists t; create table t (id integer primary key, seen integer, note {note});
+             insert into t values (1, {SEEN}, 'a'), (9000, {SEEN}, 'b')"
+        )
+    };
+    let (loose, tight) = (table("text"), table("text not null"));
+    let (sandbox, db) = with(&tight);
+    assert_nullability_is_told(&sandbox, &config(""), &[&loose, &tight], |sql| db.execute_batch(sql).unwrap());
+}
+
+/// Runs in every mode, with the column `note` loosened and tightened again in between.
+fn assert_nullability_is_told(sandbox: &Sandbox, config: &str, [loosen, tighten]: &[&str; 2], sql: impl Fn(&str)) {
+    let config = config.replace("format: csv", "format: parquet");
+    let run = |keys: &str| {
+        sandbox.write("rivet.yaml", &format!("{config}{keys}"));
+        look(sandbox, &["run", "--validate"])
+    };
+    let silent = |outcome: &Outcome| {
+        outcome.expect(0, &["schema:      unchanged"]);
+        assert!(!outcome.stderr.contains("schema changed"), "{outcome}");
+    };
+    for (mode, keys) in MODES {
+        look(sandbox, &["state", "reset", "-e", "lines"]).expect(0, &[]);
+        let first = run(keys);
+        first.expect(0, &["rows:        2", "validated:   pass"]);
+        assert!(!first.stdout.contains("schema:      CHANGED"), "{mode}: {first}");
+        silent(&run(keys));
+        sql(loosen);
+        let change = "nullability changed: note (not null -> null)";
+        let before = sandbox.out();
+        run(&format!("{keys}    on_schema_change: fail\n")).expect(3, &[change, "schema:      CHANGED"]);
+        assert_eq!(sandbox.out(), before, "{mode}");
+        run(keys).expect(0, &["export \"lines\": schema changed!", change, "schema:      CHANGED"]);
+        silent(&run(keys));
+        sql(tighten);
+        run(keys).expect(0, &["nullability changed: note (null -> not null)"]);
     }
 }
 

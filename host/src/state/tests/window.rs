@@ -1,5 +1,7 @@
 //! The window protocol: resumable from every point, closed wholly or not at all.
 
+use std::slice;
+
 use super::*;
 
 const MODES: Commit<'_> =
@@ -48,7 +50,7 @@ fn a_window_goes_through_and_is_found_again_at_every_step() {
     assert_eq!(report.chunks[1].file.as_deref(), Some("a.parquet"));
     // Chunk 0 turns out to be empty.
     lock.record_parts(&intent, 0, &[], noon()).unwrap();
-    let columns = [SchemaColumn { name: "id".into(), data_type: "Int64".into() }];
+    let columns = [SchemaColumn { name: "id".into(), data_type: "Int64".into(), nullable: Some(false) }];
     let commit =
         Commit { cursor: Some(&cursor(99)), schema: Some(&columns), metrics: &metrics("orders", "orders_r1"), ..MODES };
     lock.commit(&intent, &commit, noon()).unwrap();
@@ -68,7 +70,7 @@ fn a_commit_that_fails_leaves_nothing_behind_and_can_be_repeated() {
     let intent = begin(&lock, "orders_r1", 1, noon()).unwrap();
     lock.record_parts(&intent, 0, &[part("a.parquet", 3)], noon()).unwrap();
     let fault = Connection::open(&path).unwrap();
-    let columns = [SchemaColumn { name: "id".into(), data_type: "Int64".into() }];
+    let columns = [SchemaColumn { name: "id".into(), data_type: "Int64".into(), nullable: Some(false) }];
     let commit =
         Commit { cursor: Some(&cursor(99)), schema: Some(&columns), metrics: &metrics("orders", "orders_r1"), ..MODES };
     for statement in [
@@ -225,7 +227,7 @@ fn every_cursor_is_read_back_from_its_text() {
 #[test]
 fn schemas_are_compared_by_name_type_and_order() {
     let columns = |list: &[(&str, &str)]| -> Vec<SchemaColumn> {
-        list.iter().map(|(n, t)| SchemaColumn { name: (*n).into(), data_type: (*t).into() }).collect()
+        list.iter().map(|(n, t)| SchemaColumn { name: (*n).into(), data_type: (*t).into(), nullable: None }).collect()
     };
     let old = columns(&[("id", "Int64"), ("name", "Utf8"), ("age", "Int16"), ("gone", "Utf8")]);
     assert!(SchemaChange::between(&old, &old).lines("orders").is_empty());
@@ -240,4 +242,21 @@ fn schemas_are_compared_by_name_type_and_order() {
             "export \"orders\": column order changed: id, name, age -> name, id, age",
         ]
     );
+}
+
+#[test]
+fn nullability_is_compared_where_both_sides_know_it() {
+    let column = |name: &str, nullable| SchemaColumn { name: name.into(), data_type: "Int64".into(), nullable };
+    let (unknown, no, yes) = (column("c", None), column("c", Some(false)), column("c", Some(true)));
+    let details = |old, new| SchemaChange::between(slice::from_ref(old), slice::from_ref(new)).details();
+    assert_eq!(details(&no, &yes), ["nullability changed: c (not null -> null)"]);
+    assert_eq!(details(&yes, &no), ["nullability changed: c (null -> not null)"]);
+    for (old, new) in [(&unknown, &no), (&unknown, &yes), (&no, &unknown), (&yes, &unknown), (&no, &no)] {
+        assert!(details(old, new).is_empty(), "{old:?} {new:?}");
+    }
+    // What rivet-cli 0.2 wrote is read, and what is not known is not written.
+    let of_old = r#"{"name":"c","type":"Int64"}"#;
+    assert_eq!(serde_json::from_str::<SchemaColumn>(of_old).unwrap(), unknown);
+    assert_eq!(serde_json::to_string(&unknown).unwrap(), of_old);
+    assert_eq!(serde_json::to_string(&yes).unwrap(), r#"{"name":"c","type":"Int64","nullable":true}"#);
 }

@@ -12,6 +12,7 @@ fn native(wire: ColumnType, decimals: u8) -> NativeColumn {
         charset: 45,
         length: 10,
         decimals,
+        nullable: None,
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct NativeColumn {
     pub(crate) length: u32,
     /// Digits behind the point; 31 or more where that has no meaning.
     pub(crate) decimals: u8,
+    /// Whether the table that it comes from lets it be NULL, or an outer join adds NULLs; `None` for an expression.
+    pub(crate) nullable: Option<bool>,
 }
 
 impl NativeColumn {

@@ -10,6 +10,7 @@ fn native(wire: ColumnType, length: u32) -> NativeColumn {
         charset: 45,
         length,
         decimals: 0,
+        nullable: None,
     }
 }
 

@@ -110,6 +110,8 @@ fn native(column: &Column) -> NativeColumn {
         charset: column.character_set(),
         length: column.column_length(),
         decimals: column.decimals(),
+        // Expressions have the flag too, by what the server infers of them.
+        nullable: (!column.org_table_ref().is_empty()).then(|| !flags.contains(ColumnFlags::NOT_NULL_FLAG)),
     }
 }
 

@@ -13,6 +13,7 @@ fn native(catalog_name: &str, name: &str, modifier: i32) -> NativeType {
         is_enum: false,
         modifier,
         element: None,
+        nullable: None,
     }
 }
 
