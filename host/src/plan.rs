@@ -232,6 +232,12 @@ impl Job<'_> {
         }
     }
 
+    /// Whether nothing may go out before it is complete: it has to be judged first, or comes in several pieces of which
+    /// each may be tried again.
+    pub fn holds_back(&self) -> bool {
+        self.export.quality.is_some() || self.export.parallel > 1 || matches!(self.export.mode, Mode::Chunked { .. })
+    }
+
     /// Whether the data goes to standard output, so that nothing else may.
     pub fn writes_to_stdout(&self) -> bool {
         self.destination.plugin.spec().destination.as_ref().is_some_and(|d| d.capabilities.stream)

@@ -108,7 +108,9 @@ impl Run<'_> {
                 continue;
             }
             let pause = match &error {
-                Error::Run(e) if !self.cancel.is_cancelled() && !self.exhausted => budget.next(e),
+                Error::Run(e) if !self.cancel.is_cancelled() && !self.exhausted && !self.is_out(open.as_ref()) => {
+                    budget.next(e)
+                }
                 _ => None,
             };
             let Some(pause) = pause else {
@@ -121,6 +123,11 @@ impl Run<'_> {
             self.summary.retries = attempts.made();
             clock::sleep(pause, self.cancel);
         }
+    }
+
+    /// Whether rows may have gone where they cannot be taken back from, so that another attempt would repeat them.
+    fn is_out(&self, open: Option<&Open<'_>>) -> bool {
+        open.is_some() && self.job.writes_to_stdout() && !self.job.holds_back() && !self.options.validate
     }
 
     fn retry(&self) -> Retry {

@@ -82,6 +82,9 @@ pub struct WriteRequest {
     pub replace: bool,
     /// Whether each finished part is read back and compared before it is published.
     pub verify: bool,
+    /// Whether nothing may be visible before [`BatchWriter::finish`], also where output would otherwise show as it comes.
+    /// Destinations that are [`atomic`](DestinationCapabilities::atomic) never do otherwise.
+    pub hold: bool,
     /// About how many bytes the writer may hold in memory, for a host that runs several; it decides when absent.
     pub memory_bytes: Option<u64>,
 }

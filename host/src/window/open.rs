@@ -77,6 +77,7 @@ impl<'a> Open<'a> {
             metadata: metadata.into_iter().map(|(key, value)| (key.into(), value.into())).collect(),
             replace: self.begun.get(chunk).is_some_and(|begun| begun.load(Ordering::SeqCst)),
             verify,
+            hold: job.holds_back(),
             memory_bytes: Some(match self.workers() {
                 1 => WRITER_BYTES,
                 several => CREW_BYTES / several,
