@@ -321,8 +321,12 @@ fn a_chunk_whose_session_is_ended_is_read_once_more(kind: Kind) {
         ids.sort_unstable();
         assert!(ids.iter().copied().eq(1..=chunks * CHUNK), "{} rows", ids.len());
         let report = sandbox.rivet(&["state", "chunks", "--config", "rivet.yaml", "--export", "lines"]);
-        let twice = |line: &&str| line.contains(" completed ") && line.split_whitespace().nth(4) == Some("2");
-        assert_eq!(report.stdout.lines().filter(twice).count(), chunks as usize, "{report}");
+        let attempts = |line: &str| line.split_whitespace().nth(4)?.parse::<u32>().ok();
+        let attempts: Vec<_> =
+            report.stdout.lines().filter(|l| l.contains(" completed ")).filter_map(attempts).collect();
+        let twice = attempts.iter().filter(|attempts| **attempts == 2).count();
+        // The first chunk's session may have been ended while the run was still about to begin with its chunks.
+        assert!(attempts.iter().all(|a| *a <= 2) && twice + 1 >= chunks as usize, "{attempts:?}\n{report}");
         println!("{}: {chunks} chunks lost their sessions, and were there after {:?}", kind.name(), start.elapsed());
     });
 }
