@@ -87,6 +87,36 @@ fn console(sandbox: &Sandbox, page: &Path, text: &str) {
     }
 }
 
+fn indented(text: &str, by: usize) -> String {
+    text.lines().flat_map(|line| [&" ".repeat(by), line, "\n"].map(str::to_owned)).collect()
+}
+
+/// The keys of a source, with its type where they do not name one.
+fn under_source(keys: &str) -> String {
+    let whole = if keys.contains("type:") { "" } else { "  type: sqlite\n  path: shop.db\n" };
+    format!("source:\n{whole}{}", indented(keys, 2))
+}
+
+const FRAGMENT: &str = "source: { type: sqlite, path: shop.db }
+exports:
+  - name: fragment
+    mode: incremental
+    format: csv
+    destination: { type: local, path: out }
+";
+
+/// Runs an incremental export of the sample shop with these keys.
+fn under_export(keys: &str) {
+    let sandbox = Sandbox::new();
+    make_shop(&sandbox);
+    sandbox.run(&format!("{FRAGMENT}{}", indented(keys, 4)));
+}
+
+fn make_shop(sandbox: &Sandbox) {
+    let outcome = Outcome::of(sandbox.command(built().join("examples/sample_shop")).arg("shop.db"));
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+}
+
 /// Loads a configuration that is only a source, whose variables are set.
 fn source_alone(text: &str) {
     let mut sandbox = Sandbox::new();
@@ -124,8 +154,7 @@ fn follow(page: &Path) {
     // The README's quickstart makes its own.
     let wants_shop = |b: &Block| b.language == "yaml" && b.text.contains("shop.db") && b.text.contains("exports:");
     if blocks.iter().any(wants_shop) {
-        let outcome = Outcome::of(sandbox.command(built().join("examples/sample_shop")).arg("shop.db"));
-        assert_eq!(outcome.code, Some(0), "{outcome}");
+        make_shop(&sandbox);
     }
     let mut config = "";
     for block in &blocks {
@@ -134,7 +163,11 @@ fn follow(page: &Path) {
             "yaml" if block.text.starts_with("source:") && !block.text.contains("\nexports:") => {
                 source_alone(&block.text);
             }
-            "yaml" if block.text.starts_with("source:") => {
+            // Keys of a source or an export, without what is around them.
+            "yaml" if block.text.starts_with("# under source:") => source_alone(&under_source(&block.text)),
+            "yaml" if block.text.starts_with("# under an export") => under_export(&block.text),
+            "yaml" if block.text.starts_with("# a whole source") => source_alone(&block.text),
+            "yaml" => {
                 config = &block.text;
                 sandbox.run(config);
             }
