@@ -62,9 +62,13 @@ impl Planner<'_> {
     /// The window above `after`, in which the values of `bounds` lie.
     fn reading(&self, after: Option<CursorValue>, bounds: &Bounds, is_first: bool) -> Result<Reading> {
         let Some(max) = &bounds.max else {
+            if let Some(end) = after {
+                // What arrives from now on belongs to the next window.
+                return Ok(self.nothing(end));
+            }
             // The next run is not the first one any more, if this one finds rows without a value.
             let cursor = is_first.then(|| self.cursor(None));
-            return Ok(Reading { cursor, ..Reading::of(self.window(after, None, is_first)) });
+            return Ok(Reading { cursor, ..Reading::of(self.window(None, None, is_first)) });
         };
         let upto = match self.lag {
             None => Some(max.clone()),
@@ -72,15 +76,19 @@ impl Planner<'_> {
         };
         let Some(upto) = upto else {
             tracing::info!("`cursor_lag` of export \"{}\" leaves all new rows to later runs", self.export);
-            // Nothing lies between two equal ends. Rows without a value wait for the run that moves the cursor.
-            let end = after.unwrap_or_else(|| max.clone());
-            return Ok(Reading::of(self.window(Some(end.clone()), Some(end), false)));
+            // Rows without a value wait for the run that moves the cursor.
+            return Ok(self.nothing(after.unwrap_or_else(|| max.clone())));
         };
         if upto != *max {
             tracing::info!("`cursor_lag` of export \"{}\" leaves the rows above {upto} to later runs", self.export);
         }
         let cursor = Some(self.cursor(Some(upto.clone())));
         Ok(Reading { cursor, ..Reading::of(self.window(after, Some(upto), is_first)) })
+    }
+
+    /// A window without rows: nothing lies between two equal ends.
+    fn nothing(&self, end: CursorValue) -> Reading {
+        Reading::of(self.window(Some(end.clone()), Some(end), false))
     }
 
     fn window(&self, after: Option<CursorValue>, upto: Option<CursorValue>, include_null: bool) -> Filter {

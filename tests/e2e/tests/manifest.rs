@@ -58,7 +58,7 @@ fn lists_every_part_of_every_mode() {
         window("null", true, &value(100), "100 1 100 1"),
         window(&value(100), false, &value(103), "3 101 103 1"),
         // Nothing was there to export.
-        window(&value(103), false, "null", "0 None None 0"),
+        window(&value(103), false, &value(103), "0 None None 0"),
     ];
     assert_eq!(seen, expected);
 }
