@@ -23,7 +23,6 @@ impl Destination for FaultDestination {
         stat: true,
         remove: true,
         put: true,
-        stream: true,
         parquet: true,
         ..DestinationCapabilities::NONE
     };
