@@ -19,13 +19,8 @@ pub struct FaultDestination {
 
 impl Destination for FaultDestination {
     type Options = Options;
-    const CAPABILITIES: DestinationCapabilities = DestinationCapabilities {
-        stat: true,
-        remove: true,
-        put: true,
-        parquet: true,
-        ..DestinationCapabilities::NONE
-    };
+    const CAPABILITIES: DestinationCapabilities =
+        DestinationCapabilities { stat: true, remove: true, put: true, parquet: true, ..DestinationCapabilities::NONE };
 
     fn open(options: Options, context: &Context) -> Result<Self> {
         options.strike("open", context)?;
