@@ -39,12 +39,17 @@ make_dir() {
     chmod 755 "$dir" "$sockets"
 }
 
-# A port that nobody listens on. Another process may take it before the server does; starting tries again then.
+# free_port [COUNT]: a port that nobody listens on, nor on the COUNT - 1 after it. Another process may take it before the
+# server does; starting tries again then.
 free_port() {
-    local port
+    local first port
     while :; do
-        port=$((20000 + RANDOM % 12000))
-        (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
+        first=$((20000 + RANDOM % 12000))
+        for ((port = first; port < first + ${1:-1}; port++)); do
+            ! accepts "$port" || continue 2
+        done
+        echo "$first"
+        return
     done
 }
 
@@ -91,12 +96,13 @@ greets() { (exec 3<>"/dev/tcp/127.0.0.1/$1" && IFS= read -r -t 5 -N 1 -u 3 _) 2>
 
 accepts() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# start_listener NAME READY COMMAND... runs COMMAND with `PORT` replaced by a free port until `READY port` holds.
+# start_listener NAME READY COMMAND... runs COMMAND with `PORT` replaced by a free port until `READY port` holds. Where
+# `span` is set, so many ports from that one on are free.
 start_listener() {
     local name=$1 ready=$2 attempt
     shift 2
     for attempt in 1 2 3 4 5; do
-        port=$(free_port)
+        port=$(free_port "${span:-1}")
         launch "$name" "${@//PORT/$port}"
         for _ in $(seq 300); do
             "$ready" "$port" && return
@@ -133,14 +139,15 @@ init_mariadb() {
 }
 
 # end_server NAME... asks the servers to stop, all at once, and ends those that do not. A process counts as ours only
-# while its command line names our directory: a number may have been given to another meanwhile.
+# while its command line names our directory: a number may have been given to another meanwhile. A server whose folder
+# holds a file `kill` is ended at once; of one that holds `litter`, the files of these names are removed.
 end_server() {
-    local name pid pids=()
+    local name pid pattern pids=()
     for name in "$@"; do
         for pid in "$dir/$name/pid" "$dir/$name/data/postmaster.pid"; do
             [ -e "$pid" ] && pid=$(head -n 1 "$pid") && is_ours "$pid" || continue
             # INT is PostgreSQL's fast stop; the others take TERM.
-            [ -e "$dir/$name/data/postmaster.pid" ] && kill -INT "$pid" || kill -TERM "$pid" || continue
+            [ -e "$dir/$name/data/postmaster.pid" ] && kill -INT "$pid" || kill "$(end_signal "$name")" "$pid" || continue
             pids+=("$pid")
         done
     done 2>/dev/null
@@ -151,7 +158,15 @@ end_server() {
         done
         kill -KILL "$pid" 2>/dev/null || true
     done
+    for name in "$@"; do
+        [ ! -e "$dir/$name/litter" ] || while read -r pattern; do
+            # shellcheck disable=SC2086
+            rm -f $pattern
+        done <"$dir/$name/litter"
+    done
 }
+
+end_signal() { [ -e "$dir/$1/kill" ] && echo -KILL || echo -TERM; }
 
 is_ours() { grep -qsF -- "$dir/" "/proc/$1/cmdline"; }
 
