@@ -87,6 +87,11 @@ pub struct WriteRequest {
     pub hold: bool,
     /// About how many bytes the writer may hold in memory, for a host that runs several; it decides when absent.
     pub memory_bytes: Option<u64>,
+    /// How often a single request to a store may be repeated in this attempt when the failure passes by itself. An attempt
+    /// sends many, and repeating it as a whole would read everything again.
+    pub request_retries: u32,
+    /// The pause before the first of them, in milliseconds; doubles with each further one.
+    pub request_backoff_ms: u64,
 }
 
 impl WriteRequest {
@@ -253,4 +258,6 @@ pub struct PartStat {
     pub bytes: u64,
     /// As in [`Part::checksum`], when it can be known.
     pub checksum: Option<String>,
+    /// As in [`Part::store_checksum`], where the store has one.
+    pub store_checksum: Option<String>,
 }

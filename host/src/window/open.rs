@@ -19,6 +19,9 @@ const WRITER_BYTES: u64 = 48 << 20;
 /// What several writers may hold together. Less than a single one, for each of their readers holds batches as well.
 const CREW_BYTES: u64 = 32 << 20;
 
+/// A store that refuses one request of many is back sooner than a server that broke a connection.
+const SHORTER: u64 = 4;
+
 /// Names tried before giving up on finding one that is free.
 const MOST_NAMES: u32 = 100;
 
@@ -82,6 +85,8 @@ impl<'a> Open<'a> {
                 1 => WRITER_BYTES,
                 several => CREW_BYTES / several,
             }),
+            request_retries: job.tuning.max_retries,
+            request_backoff_ms: job.tuning.retry_backoff_ms / SHORTER,
         }
     }
 

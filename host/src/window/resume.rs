@@ -1,7 +1,7 @@
 //! `chunk_checkpoint`: a run that failed or died keeps its finished chunks, and goes on from them when it is asked to.
 
 use rivet_plugin_api::abi::DestinationHandle;
-use rivet_plugin_api::{Category, Error as ApiError, Part};
+use rivet_plugin_api::{Category, Error as ApiError, Part, PartStat};
 
 use super::Window;
 use crate::config::Mode;
@@ -73,12 +73,41 @@ pub(super) fn are_there(
             Err(e) if e.category() == Category::Unsupported => None,
             Err(e) => return Err(e.into()),
         };
-        let matches = there.is_some_and(|s| s.bytes == part.bytes && s.checksum.is_none_or(|c| c == part.checksum));
-        if !matches {
+        if !there.is_some_and(|stat| is_same(part, &stat)) {
             let (part, run) = (&part.name, &left.run_id);
             tracing::warn!("part \"{part}\" of run {run} is not at the destination: redoing it");
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+/// By the strongest that both know: the content's checksum, the store's, or the size.
+fn is_same(part: &Part, stat: &PartStat) -> bool {
+    let same = match (&stat.checksum, &stat.store_checksum, &part.store_checksum) {
+        (Some(checksum), _, _) => *checksum == part.checksum,
+        (None, Some(found), Some(recorded)) => found == recorded,
+        _ => true,
+    };
+    same && stat.bytes == part.bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_strongest_of_what_is_known_decides() {
+        let text = |text: &str| Some(text.to_owned());
+        let part = Part { bytes: 5, checksum: "c".into(), store_checksum: text("e"), ..Part::default() };
+        let stat = |checksum, store_checksum| PartStat { bytes: 5, checksum, store_checksum };
+        assert!(is_same(&part, &stat(text("c"), None)));
+        assert!(is_same(&part, &stat(text("c"), text("moved"))), "the content is what counts");
+        assert!(!is_same(&part, &stat(text("d"), text("e"))));
+        assert!(is_same(&part, &stat(None, text("e"))));
+        assert!(!is_same(&part, &stat(None, text("f"))));
+        assert!(is_same(&part, &stat(None, None)));
+        assert!(is_same(&Part { store_checksum: None, ..part.clone() }, &stat(None, text("f"))));
+        assert!(!is_same(&Part { bytes: 6, ..part }, &stat(text("c"), text("e"))));
+    }
 }

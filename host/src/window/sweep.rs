@@ -38,7 +38,11 @@ fn remove_unrecorded(left: &Intent, chunk: usize, format: &Format, destination: 
                 tracing::info!("removing \"{name}\" of the interrupted run {}", left.run_id);
                 destination.remove(&name)?;
             }
-            Ok(None) if place == 0 => {}
+            // Nothing is visible, but a store may hold an upload that was never completed.
+            Ok(None) if place == 0 => match destination.remove(&name) {
+                Err(e) if e.category() == Category::Unsupported => {}
+                outcome => outcome?,
+            },
             Ok(None) => break,
             Err(e) if e.category() == Category::Unsupported => break,
             Err(e) => return Err(e.into()),

@@ -15,6 +15,9 @@ pub use target::{Fields, Host, Parameter, Scheme, Target, Tls, TlsMode};
 pub use tls::read_patiently;
 pub use transport::Transport;
 
+#[cfg(feature = "object")]
+pub(crate) use tls::{trusting, trusting_nobody};
+
 /// The error for a failed read, write or connect, naming the server.
 pub fn io_error(e: &io::Error, server: &str, doing: &str) -> Error {
     let text = match e.kind() {
@@ -43,7 +46,7 @@ pub fn is_poll(e: &io::Error) -> bool {
 }
 
 /// The system's text without Rust's "(os error 111)".
-fn plain(e: &io::Error) -> String {
+pub(crate) fn plain(e: &io::Error) -> String {
     let text = e.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
     let mut chars = text.chars();

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rivet_plugin_api::{Error, Result, tracing};
+use rivet_plugin_base::names::is_of_export;
 
 use crate::directory::Directory;
 use crate::error::failed;
@@ -115,22 +116,6 @@ fn parse(name: &str) -> Option<(&str, &str)> {
     let (base, what) = name.strip_prefix('.')?.strip_suffix(SUFFIX)?.rsplit_once('.')?;
     let number = !what.is_empty() && what.bytes().all(|b| b.is_ascii_digit());
     (number || what == LOCK).then_some((base, what))
-}
-
-/// Whether `base` is `<export>_<YYYYMMDD>_<HHMMSS>` with nothing, a further `_...` or a `.manifest.json` behind it.
-fn is_of_export(base: &str, export: &str) -> bool {
-    let Some(stamp) = base.strip_prefix(export).and_then(|rest| rest.strip_prefix('_')) else {
-        return false;
-    };
-    let digits =
-        |range: std::ops::Range<usize>| stamp.as_bytes().get(range).is_some_and(|d| d.iter().all(u8::is_ascii_digit));
-    let rest = stamp.as_bytes().get(15..).unwrap_or_default();
-    digits(0..8)
-        && stamp.as_bytes().get(8) == Some(&b'_')
-        && digits(9..15)
-        && (rest.is_empty()
-            || matches!(rest[0], b'_' | b'.')
-                && rest.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.')))
 }
 
 /// The locked file, created when there was none; `None` when somebody else holds it.

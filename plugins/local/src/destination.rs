@@ -74,7 +74,10 @@ impl Destination for Local {
         loop {
             context.check()?;
             match file.read(&mut block) {
-                Ok(0) => return Ok(Some(PartStat { bytes, checksum: Some(checksum.to_string()) })),
+                Ok(0) => {
+                    let checksum = Some(checksum.to_string());
+                    return Ok(Some(PartStat { bytes, checksum, ..PartStat::default() }));
+                }
                 Ok(length) => {
                     checksum.update(&block[..length]);
                     bytes += length as u64;

@@ -72,6 +72,21 @@ fn tls_error(e: &rustls::Error, server: &str) -> Error {
     }
 }
 
+/// Settings that believe the names of certificates of `ca_file`, or of the authorities that the system trusts.
+#[cfg(feature = "object")]
+pub(crate) fn trusting(ca_file: Option<std::path::PathBuf>) -> Result<ClientConfig> {
+    client_config(&Tls { mode: TlsMode::VerifyFull, ca_file, ..Tls::default() })
+}
+
+/// Settings that believe no certificate, for connections without encryption.
+#[cfg(feature = "object")]
+pub(crate) fn trusting_nobody() -> Result<ClientConfig> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|e| Error::internal(format!("TLS provider: {e}")))?;
+    Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+}
+
 fn client_config(tls: &Tls) -> Result<ClientConfig> {
     // Given explicitly: a process-wide default provider would depend on what else is linked.
     let provider = Arc::new(ring::default_provider());

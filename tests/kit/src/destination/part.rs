@@ -75,6 +75,8 @@ pub(super) fn stat_equals_receipt(destination: &Destination) -> Outcome {
         ensure!(stat.bytes == part.bytes, "stat says {} bytes, the receipt {}", stat.bytes, part.bytes);
         let same = stat.checksum.is_none() || stat.checksum.as_ref() == Some(&part.checksum);
         ensure!(same, "stat says {:?}, the receipt {}", stat.checksum, part.checksum);
+        let (found, told) = (&stat.store_checksum, &part.store_checksum);
+        ensure!(found.is_none() || found == told, "stat says {found:?} of the store's, the receipt {told:?}");
     }
     destination.tidy(&receipt)
 }

@@ -1,0 +1,86 @@
+use bytes::Bytes;
+
+use super::*;
+
+fn answer(status: u16, headers: &[(&'static str, &'static str)], body: &'static str) -> Answer {
+    let status = StatusCode::from_u16(status).unwrap();
+    let headers = headers.iter().map(|(k, v)| (k.parse().unwrap(), v.parse().unwrap())).collect();
+    Answer { status, headers, body: Bytes::from_static(body.as_bytes()) }
+}
+
+fn error(code: &str, rest: &str) -> &'static str {
+    let xml = format!("<?xml version=\"1.0\"?>\n<Error><Code>{code}</Code><Message>The Words.</Message>{rest}</Error>");
+    Box::leak(xml.into_boxed_str())
+}
+
+#[test]
+fn codes_come_before_statuses() {
+    let cases = [
+        (403, "AccessDenied", Category::Auth, false),
+        (403, "SignatureDoesNotMatch", Category::Auth, false),
+        (403, "RequestTimeTooSkewed", Category::Auth, false),
+        (403, "", Category::Auth, false),
+        (400, "ExpiredToken", Category::Auth, false),
+        (401, "", Category::Auth, false),
+        (404, "NoSuchBucket", Category::NotFound, false),
+        (404, "NoSuchUpload", Category::Network, false),
+        (400, "BadDigest", Category::Network, true),
+        (400, "RequestTimeout", Category::Timeout, true),
+        (400, "EntityTooSmall", Category::Permanent, false),
+        (409, "OperationAborted", Category::Network, true),
+        (412, "PreconditionFailed", Category::Conflict, false),
+        (412, "", Category::Conflict, false),
+        (500, "InternalError", Category::Network, true),
+        (503, "SlowDown", Category::Capacity, true),
+        (503, "", Category::Capacity, true),
+        (429, "", Category::Capacity, true),
+        (504, "", Category::Timeout, true),
+        (501, "NotImplemented", Category::Unsupported, false),
+        (507, "", Category::Permanent, false),
+        (200, "InternalError", Category::Network, true),
+    ];
+    for (status, code, category, is_passing) in cases {
+        let body = if code.is_empty() { "" } else { error(code, "") };
+        let failure = Failure::refused(answer(status, &[], body));
+        assert_eq!((failure.error.category(), failure.is_passing), (category, is_passing), "{status} {code}");
+        let shown = if code.is_empty() { status.to_string() } else { code.to_owned() };
+        assert_eq!(failure.code(), shown);
+    }
+}
+
+#[test]
+fn the_region_of_a_bucket_elsewhere_is_named() {
+    let region = [("x-amz-bucket-region", "eu-west-3")];
+    let malformed = error("AuthorizationHeaderMalformed", "<Region>ap-east-1</Region>");
+    let redirect = error("PermanentRedirect", "<Endpoint>bkt.s3-us-west-2.amazonaws.com</Endpoint>");
+    let cases = [
+        (301, &region[..], "", "eu-west-3"),
+        (400, &region[..], "", "eu-west-3"),
+        (400, &[], malformed, "ap-east-1"),
+        (301, &[], redirect, "us-west-2"),
+    ];
+    for (status, headers, body, region) in cases {
+        let error = Failure::refused(answer(status, headers, body)).error;
+        assert_eq!(error.category(), Category::Config);
+        let hint = error.hint_text().unwrap_or_default();
+        assert!(hint.contains(&format!("`region: {region}`")), "{status} {hint}");
+    }
+    assert_eq!(Failure::refused(answer(301, &[], "")).error.hint_text(), Some("correct `region` or `endpoint`"));
+}
+
+#[test]
+fn a_refusal_is_told_without_what_it_quotes_of_the_request() {
+    let body = error("SignatureDoesNotMatch", "<StringToSign>secret</StringToSign><SignatureProvided>s</SignatureProvided>");
+    let error = Failure::refused(answer(403, &[], body)).error;
+    assert_eq!(error.to_string(), "the store answered: the Words (SignatureDoesNotMatch)");
+    let plain = Failure::refused(answer(502, &[], "<html>nginx</html>")).error;
+    assert_eq!(plain.to_string(), "the store answered 502 bad gateway (502)");
+}
+
+#[test]
+fn pauses_are_taken_over_and_stale_credentials_known() {
+    let failure = Failure::refused(answer(503, &[("retry-after", "7")], error("SlowDown", "")));
+    assert_eq!(failure.error.retry_after_hint(), Some(Duration::from_secs(7)));
+    let is_stale = |status, code| Failure::refused(answer(status, &[], error(code, ""))).is_stale;
+    assert!(is_stale(400, "ExpiredToken") && is_stale(401, "Unauthorized") && !is_stale(403, "AccessDenied"));
+}
