@@ -89,6 +89,9 @@ mod tests {
         assert_eq!(place(Options { virtual_host_style: Some(true), ..own() }, &[]).1, "http://bkt.127.0.0.1:9000");
         assert_eq!(place(options(), &[("AWS_ENDPOINT_URL", "https://minio.local")]).1, "https://minio.local/bkt");
         assert_eq!(place(own(), &[("AWS_ENDPOINT_URL", "https://minio.local")]).1, "http://127.0.0.1:9000/bkt");
-        assert_eq!(place(Options { endpoint: Some("minio.local".into()), ..options() }, &[]).1, "https://minio.local/bkt");
+        assert_eq!(
+            place(Options { endpoint: Some("minio.local".into()), ..options() }, &[]).1,
+            "https://minio.local/bkt"
+        );
     }
 }

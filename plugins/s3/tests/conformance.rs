@@ -74,16 +74,18 @@ impl Store {
     }
 
     fn get(&self, rest: &str) -> std::io::Result<Vec<u8>> {
-        let other = std::io::Error::other;
         let url = format!("{}/{}{rest}", self.endpoint, self.bucket);
-        let mut head = http::Request::get(url).body(()).map_err(other)?.into_parts().0;
+        let mut head = http::Request::get(url).body(()).map_err(std::io::Error::other)?.into_parts().0;
         let (access_key_id, secret_access_key) = (self.key.clone(), self.secret.clone());
         let credential = Credential { access_key_id, secret_access_key, session_token: None, expires_in: None };
         let (signer, context) = (RequestSigner::new("s3", "us-east-1"), Context::new());
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-        runtime.block_on(signer.sign_request(&context, &mut head, Some(&credential), None)).map_err(other)?;
-        let answer = ureq::Agent::new_with_defaults().run(http::Request::from_parts(head, ())).map_err(other)?;
-        answer.into_body().read_to_vec().map_err(other)
+        runtime
+            .block_on(signer.sign_request(&context, &mut head, Some(&credential), None))
+            .map_err(std::io::Error::other)?;
+        let answer =
+            ureq::Agent::new_with_defaults().run(http::Request::from_parts(head, ())).map_err(std::io::Error::other)?;
+        answer.into_body().read_to_vec().map_err(std::io::Error::other)
     }
 }
 

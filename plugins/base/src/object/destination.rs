@@ -51,7 +51,11 @@ impl<C: Connector> Destination for Objects<C> {
 
     fn open(options: Self::Options, _context: &Context) -> Result<Self> {
         let (settings, operator) = C::connect(options)?;
-        Ok(Self { bucket: Arc::new(Bucket::new(settings, operator)?), swept: false, connector: std::marker::PhantomData })
+        Ok(Self {
+            bucket: Arc::new(Bucket::new(settings, operator)?),
+            swept: false,
+            connector: std::marker::PhantomData,
+        })
     }
 
     fn probe(&mut self, context: &Context) -> Result<DestinationProbe> {

@@ -58,8 +58,8 @@ impl Failure {
             error = error.hint(meaning.hint);
         }
         let is_doubtful = status.is_server_error() || status.is_success();
-        let is_stale =
-            status == StatusCode::UNAUTHORIZED || matches!(code, "ExpiredToken" | "TokenRefreshRequired" | "InvalidToken");
+        let is_stale = status == StatusCode::UNAUTHORIZED
+            || matches!(code, "ExpiredToken" | "TokenRefreshRequired" | "InvalidToken");
         Self { error, is_passing: meaning.is_passing, is_doubtful, is_stale, answer: Some(answer) }
     }
 
@@ -114,7 +114,8 @@ impl Refusal {
         }
         let region = header.unwrap_or(&self.region);
         let host = || self.endpoint.strip_suffix(".amazonaws.com")?.rsplit(['.', '-']).next();
-        let is_name = |region: &&str| !region.is_empty() && region.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        let is_name =
+            |region: &&str| !region.is_empty() && region.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
         Some(region).filter(is_name).or_else(|| host().filter(is_name)).map(str::to_owned)
     }
 }
@@ -158,13 +159,19 @@ impl Meaning {
                 Self::last(Config, "correct `region` or `endpoint`")
             }
             "PreconditionFailed" | "ConditionalRequestConflict" => Self::last(Conflict, ""),
-            "SlowDown" | "ServiceUnavailable" | "TooManyRequests" | "RequestLimitExceeded" | "BandwidthLimitExceeded" => {
-                Self::passing(Capacity)
-            }
+            "SlowDown"
+            | "ServiceUnavailable"
+            | "TooManyRequests"
+            | "RequestLimitExceeded"
+            | "BandwidthLimitExceeded" => Self::passing(Capacity),
             "RequestTimeout" => Self::passing(Timeout),
             // Other bytes arrived than were sent, or not all of them.
-            "BadDigest" | "IncompleteBody" | "XAmzContentChecksumMismatch" | "XAmzContentSHA256Mismatch"
-            | "InternalError" | "OperationAborted" => Self::passing(Network),
+            "BadDigest"
+            | "IncompleteBody"
+            | "XAmzContentChecksumMismatch"
+            | "XAmzContentSHA256Mismatch"
+            | "InternalError"
+            | "OperationAborted" => Self::passing(Network),
             // What was sent is gone: sending it all again helps, and repeating this request does not.
             "NoSuchUpload" | "InvalidPart" => Self::last(Network, ""),
             "NotImplemented" => Self::last(Unsupported, ""),

@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn memory_decides_how_much_is_under_way() {
-        let mib = |piece, under_way| Limits { piece: piece << 20, under_way: under_way << 20 };
+        let mib = |piece: usize, under_way: usize| Limits { piece: piece << 20, under_way: under_way << 20 };
         assert_eq!(Limits::of(Some(48 << 20)), mib(8, 32));
         assert_eq!(Limits::of(Some(16 << 20)), mib(5, 10));
         assert_eq!(Limits::of(Some(1)), mib(5, 5));

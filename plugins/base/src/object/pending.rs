@@ -48,11 +48,7 @@ pub(super) async fn remove(bucket: &Bucket, clients: &Clients, name: &str) {
     }
 }
 
-async fn abort(
-    clients: &Clients,
-    begin: &str,
-    is_meant: impl Fn(&Listing, &Pending) -> Option<bool>,
-) -> Result<()> {
+async fn abort(clients: &Clients, begin: &str, is_meant: impl Fn(&Listing, &Pending) -> Option<bool>) -> Result<()> {
     let listing = clients.xml.list(begin).await?;
     for upload in &listing.uploads {
         if is_meant(&listing, upload) == Some(true) {

@@ -117,7 +117,8 @@ impl Attempt {
             let given_up = async {
                 let mut outcome = Ok(());
                 let mut waiting = left.iter();
-                let mut running: FuturesUnordered<_> = waiting.by_ref().take(8).map(|upload| upload.give_up()).collect();
+                let mut running: FuturesUnordered<_> =
+                    waiting.by_ref().take(8).map(|upload| upload.give_up()).collect();
                 while let Some(ended) = running.next().await {
                     outcome = outcome.and(ended);
                     running.extend(waiting.next().map(|upload| upload.give_up()));

@@ -187,11 +187,7 @@ impl Wire {
     }
 
     /// Waits for the answer as long as there is progress.
-    async fn answer(
-        &self,
-        request: reqwest::Request,
-        progress: &Progress,
-    ) -> std::result::Result<Answer, Failure> {
+    async fn answer(&self, request: reqwest::Request, progress: &Progress) -> std::result::Result<Answer, Failure> {
         let mut answer = self.shared.client.execute(request).boxed();
         let answer = loop {
             let before = progress.sent();

@@ -70,7 +70,8 @@ fn the_region_of_a_bucket_elsewhere_is_named() {
 
 #[test]
 fn a_refusal_is_told_without_what_it_quotes_of_the_request() {
-    let body = error("SignatureDoesNotMatch", "<StringToSign>secret</StringToSign><SignatureProvided>s</SignatureProvided>");
+    let body =
+        error("SignatureDoesNotMatch", "<StringToSign>secret</StringToSign><SignatureProvided>s</SignatureProvided>");
     let error = Failure::refused(answer(403, &[], body)).error;
     assert_eq!(error.to_string(), "the store answered: the Words (SignatureDoesNotMatch)");
     let plain = Failure::refused(answer(502, &[], "<html>nginx</html>")).error;

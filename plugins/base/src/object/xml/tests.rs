@@ -33,7 +33,8 @@ fn answers_are_read_with_and_without_namespace() {
     let keys: Vec<_> = page.upload.iter().map(|upload| upload.key.as_str()).collect();
     assert!(page.is_truncated && page.next_key_marker == "z&" && keys == ["a", "b c"]);
     assert!(page.upload[0].initiated.is_some());
-    let empty: Page = parse(b"<ListMultipartUploadsResult><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>").unwrap();
+    let empty: Page =
+        parse(b"<ListMultipartUploadsResult><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>").unwrap();
     assert!(empty.upload.is_empty());
 }
 
