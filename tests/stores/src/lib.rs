@@ -5,12 +5,14 @@
 mod bucket;
 mod gcs;
 mod http;
+mod instance;
 mod notes;
 mod proxy;
 mod step;
 
 pub use bucket::{Bucket, Make};
 pub use gcs::{Gcs, Grant, Identity};
+pub use instance::Instance;
 pub use notes::Notes;
 pub use proxy::{HttpProxy, Rule, Seen, Trouble};
 pub use step::Step;
