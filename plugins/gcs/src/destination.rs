@@ -14,6 +14,7 @@ use crate::Options;
 use crate::error::{NO_CREDENTIALS, check};
 use crate::source::Source;
 use crate::tokens::Tokens;
+use crate::whole::whole;
 
 const ENDPOINT: &str = "https://storage.googleapis.com";
 
@@ -36,14 +37,15 @@ impl Connector for Gcs {
             scheme: "gs",
             signer: signer(&options)?,
             url: format!("{endpoint}/{}", options.bucket),
-            bucket: options.bucket,
-            prefix: options.prefix,
-            ca_file: options.ca_file,
             exclusive: Exclusive {
                 header: (HeaderName::from_static("x-goog-if-generation-match"), HeaderValue::from_static("0")),
                 // Uploads in pieces have no preconditions.
                 completes: false,
             },
+            whole: Some(whole(&endpoint, &options.bucket)),
+            bucket: options.bucket,
+            prefix: options.prefix,
+            ca_file: options.ca_file,
         };
         Ok((settings, operator))
     }

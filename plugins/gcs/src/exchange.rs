@@ -91,7 +91,8 @@ async fn assert_account(account: &ServiceAccount, context: &Context) -> Result<C
     let header = Header { alg: "RS256", typ: "JWT", kid: account.private_key_id.as_deref() };
     let assertion = encode_rs256_pem(&header, &claims, account.private_key.as_bytes());
     // The library's reason might quote the key.
-    let assertion = assertion.map_err(|_| Error::credential_invalid("the private key of the service account is unusable"))?;
+    let assertion =
+        assertion.map_err(|_| Error::credential_invalid("the private key of the service account is unusable"))?;
     ask(place, &Assertion { grant_type: "urn:ietf:params:oauth:grant-type:jwt-bearer", assertion }, context).await
 }
 
@@ -114,8 +115,8 @@ async fn ask(place: &str, body: &impl Serialize, context: &Context) -> Result<Cr
     if answer.status() != StatusCode::OK {
         return Err(refused(answer.status(), answer.body()));
     }
-    let granted: Granted =
-        serde_json::from_slice(answer.body()).map_err(|_| Error::unexpected("the token server's answer is no token"))?;
+    let granted: Granted = serde_json::from_slice(answer.body())
+        .map_err(|_| Error::unexpected("the token server's answer is no token"))?;
     let expires_at = granted.expires_in.map(|seconds| began + Duration::from_secs(seconds));
     Ok(Credential::with_token(Token { access_token: granted.access_token, expires_at }))
 }

@@ -5,6 +5,7 @@ mod error;
 mod source;
 mod exchange;
 mod tokens;
+mod whole;
 mod destination;
 
 pub use destination::Gcs;

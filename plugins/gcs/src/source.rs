@@ -127,7 +127,10 @@ mod tests {
 
     fn env(pairs: &[(&str, &Path)]) -> StaticEnv {
         let text = |path: &Path| path.display().to_string();
-        StaticEnv { home_dir: None, envs: pairs.iter().map(|(k, v)| ((*k).to_owned(), text(v))).collect::<HashMap<_, _>>() }
+        StaticEnv {
+            home_dir: None,
+            envs: pairs.iter().map(|(k, v)| ((*k).to_owned(), text(v))).collect::<HashMap<_, _>>(),
+        }
     }
 
     fn name(configured: Option<&Path>, env: &StaticEnv) -> String {
@@ -158,7 +161,9 @@ mod tests {
     fn a_place_that_is_chosen_and_unusable_is_an_error() {
         let folder = tempfile::tempdir().expect("a directory");
         let bad = folder.path().join("bad.json");
-        for text in ["", "{", "[]", "{}", r#"{"type": "other"}"#, r#"{"type": "service_account", "private_key": "canary"}"#] {
+        for text in
+            ["", "{", "[]", "{}", r#"{"type": "other"}"#, r#"{"type": "service_account", "private_key": "canary"}"#]
+        {
             std::fs::write(&bad, text).expect("a file");
             let error = Source::find(None, &env(&[(VARIABLE, &bad), ("HOME", folder.path())])).expect_err(text);
             assert_eq!(error.category(), Category::Auth, "{text}");

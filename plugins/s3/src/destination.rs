@@ -37,6 +37,7 @@ impl Connector for S3 {
                 header: (HeaderName::from_static("if-none-match"), HeaderValue::from_static("*")),
                 completes: true,
             },
+            whole: None,
         };
         Ok((settings, operator))
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
-use rivet_plugin_api::{Category, Error};
+use rivet_plugin_api::{Category, Error, serde_json};
 use serde::Deserialize;
 
 use super::wire::Answer;
@@ -31,6 +31,39 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
     region: String,
     endpoint: String,
+}
+
+#[derive(Deserialize)]
+struct GoogleRefusal {
+    error: GoogleError,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct GoogleError {
+    message: String,
+    errors: Vec<GoogleReason>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct GoogleReason {
+    reason: String,
+}
+
+/// A reason that says less than the words beside it is told as XML would have it.
+impl From<GoogleError> for Refusal {
+    fn from(error: GoogleError) -> Self {
+        let GoogleError { message, errors } = error;
+        let reason = errors.into_iter().next().unwrap_or_default().reason;
+        let is_about = |what: &str| message.to_lowercase().contains(what);
+        let code = match reason.as_str() {
+            "notFound" if is_about("bucket") => "NoSuchBucket".to_owned(),
+            "invalid" if is_about("hash") => "BadDigest".to_owned(),
+            _ => reason,
+        };
+        Self { code, message, ..Self::default() }
+    }
 }
 
 impl Failure {
@@ -73,9 +106,12 @@ impl Failure {
 }
 
 impl Refusal {
-    /// Reads XML; nothing is known of a body that is something else.
+    /// Reads XML, or JSON as Google writes it; nothing is known of a body that is something else.
     pub(crate) fn of(body: &[u8]) -> Self {
         let text = std::str::from_utf8(body).unwrap_or_default();
+        if let Ok(GoogleRefusal { error }) = serde_json::from_str(text) {
+            return error.into();
+        }
         if !text.contains("<Error") {
             return Self::default();
         }

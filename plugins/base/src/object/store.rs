@@ -70,7 +70,7 @@ async fn is_free(clients: &Clients, key: &str) -> Result<()> {
         Ok(None) => Ok(()),
         Ok(Some(_)) => Err(taken(key)),
         // Some credentials may write and not look; then the store refuses a taken name when it is written.
-        Err(error) if error.category() == Category::Auth && error.code_text() == Some("403") => {
+        Err(error) if error.category() == Category::Auth && matches!(error.code_text(), Some("403" | "forbidden")) => {
             tracing::debug!(key, "whether the name is free is not known: {error}");
             Ok(())
         }

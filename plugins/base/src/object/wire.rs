@@ -96,6 +96,11 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
+    /// Of a request that did not leave.
+    pub(crate) fn never(error: Error) -> Self {
+        Self { outcome: Err(Failure::silent(error, false)), in_doubt: false }
+    }
+
     pub(crate) fn into_result(self) -> Result<Answer> {
         self.outcome.map_err(|failure| failure.error)
     }

@@ -4,6 +4,7 @@
 //! the way is an error (`BadDigest`) and never an object.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -28,6 +29,23 @@ pub struct Exclusive {
     /// Whether it may also come with the completion of an upload in pieces; otherwise a look before has to do.
     pub completes: bool,
 }
+
+/// An object that fits into one request.
+pub struct Object<'a> {
+    /// Its whole name, not escaped.
+    pub key: &'a str,
+    /// What it holds.
+    pub body: Bytes,
+    /// Its media type.
+    pub kind: &'static str,
+    /// The MD5 of its body in base64, which the store is to check.
+    pub md5: String,
+    /// Whether it is only to be made when there is none of that name.
+    pub exclusive: bool,
+}
+
+/// Makes the request that writes an object, for a store that does not take a `PUT` for it.
+pub type Whole = Arc<dyn Fn(Object<'_>) -> http::Result<http::Request<Bytes>> + Send + Sync>;
 
 /// An MD5 sum.
 pub(crate) type Sum = [u8; 16];
@@ -83,11 +101,12 @@ pub(crate) struct Xml {
     wire: Wire,
     url: String,
     exclusive: Exclusive,
+    whole: Option<Whole>,
 }
 
 impl Xml {
-    pub(crate) fn new(wire: Wire, url: String, exclusive: Exclusive) -> Self {
-        Self { wire, url, exclusive }
+    pub(crate) fn new(wire: Wire, url: String, exclusive: Exclusive, whole: Option<Whole>) -> Self {
+        Self { wire, url, exclusive, whole }
     }
 
     /// Whether a completion can fail for an object that is there.
@@ -97,6 +116,15 @@ impl Xml {
 
     /// Writes an object in one request. The answer's entity tag is what the store has.
     pub(crate) async fn put(&self, key: &str, body: Bytes, sum: &Sum, exclusive: bool) -> Sent {
+        if let Some(whole) = &self.whole {
+            let object = Object { key, body, kind: kind_of(key), md5: BASE64_STANDARD.encode(sum), exclusive };
+            let (head, body) = match whole(object) {
+                Ok(request) => request.into_parts(),
+                Err(e) => return Sent::never(Error::internal(format!("request: {e}"))),
+            };
+            let url = head.uri.to_string();
+            return self.wire.send(&Request { method: head.method, url, headers: head.headers, body }).await;
+        }
         let mut headers = headers_for(key);
         headers.insert("content-md5", base64(sum));
         if exclusive {
@@ -211,16 +239,24 @@ pub(crate) fn hex(sum: &Sum) -> String {
     })
 }
 
-fn headers_for(key: &str) -> HeaderMap {
-    let kind = match key.rsplit_once('.').map(|(_, extension)| extension) {
+/// A sum that a store tells in base64, as its entity tags would have it.
+pub(super) fn hex_of_base64(text: &str) -> Option<String> {
+    Some(hex(&BASE64_STANDARD.decode(text).ok()?.try_into().ok()?))
+}
+
+fn kind_of(key: &str) -> &'static str {
+    match key.rsplit_once('.').map(|(_, extension)| extension) {
         Some("parquet") => "application/vnd.apache.parquet",
         Some("csv") => "text/csv; charset=utf-8",
         Some("arrow") => "application/vnd.apache.arrow.file",
         Some("arrows") => "application/vnd.apache.arrow.stream",
         Some("json") => "application/json",
         _ => "application/octet-stream",
-    };
-    HeaderMap::from_iter([(http::header::CONTENT_TYPE, HeaderValue::from_static(kind))])
+    }
+}
+
+fn headers_for(key: &str) -> HeaderMap {
+    HeaderMap::from_iter([(http::header::CONTENT_TYPE, HeaderValue::from_static(kind_of(key)))])
 }
 
 fn base64(sum: &Sum) -> HeaderValue {

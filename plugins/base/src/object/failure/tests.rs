@@ -85,3 +85,31 @@ fn pauses_are_taken_over_and_stale_credentials_known() {
     let is_stale = |status, code| Failure::refused(answer(status, &[], error(code, ""))).is_stale;
     assert!(is_stale(400, "ExpiredToken") && is_stale(401, "Unauthorized") && !is_stale(403, "AccessDenied"));
 }
+
+#[test]
+fn google_says_it_in_json() {
+    let body = |status: u16, reason: &str, message: &str| -> Failure {
+        let text = format!(
+            r#"{{"error": {{"code": {status}, "message": "{message}", "errors": [{{"domain": "global", "reason": "{reason}"}}]}}}}"#
+        );
+        Failure::refused(answer(status, &[], Box::leak(text.into_boxed_str())))
+    };
+    let cases = [
+        (401, "authError", "Invalid Credentials", Category::Auth, false),
+        (403, "forbidden", "No access.", Category::Auth, false),
+        (403, "rateLimitExceeded", "Slower.", Category::Capacity, true),
+        (404, "notFound", "The specified bucket does not exist.", Category::NotFound, false),
+        (400, "invalid", "Provided MD5 hash doesn't match calculated MD5 hash.", Category::Network, true),
+        (412, "conditionNotMet", "No.", Category::Conflict, false),
+        (503, "backendError", "Later.", Category::Capacity, true),
+    ];
+    for (status, reason, message, category, is_passing) in cases {
+        let failure = body(status, reason, message);
+        assert_eq!((failure.error.category(), failure.is_passing), (category, is_passing), "{reason}");
+    }
+    assert_eq!(body(404, "notFound", "The specified bucket does not exist.").code(), "NoSuchBucket");
+    assert!(body(401, "authError", "").is_stale);
+    // fake-gcs-server, and a body that is no refusal.
+    assert_eq!(Refusal::of(br#"{"error": {"code": 404, "message": "Not Found"}}"#).message, "Not Found");
+    assert!(Refusal::of(br#"{"name": "x"}"#).code.is_empty());
+}
