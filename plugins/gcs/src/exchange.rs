@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, Uri};
+use opendal::raw::percent_encode_path;
 use reqsign_core::jwt::encode_rs256_pem;
 use reqsign_core::time::Timestamp;
 use reqsign_core::{Context, Error, ProvideCredential as _, Result};
@@ -36,20 +37,6 @@ struct Claims<'a> {
     aud: &'a str,
     iat: i64,
     exp: i64,
-}
-
-#[derive(Serialize)]
-struct Refresh<'a> {
-    grant_type: &'static str,
-    client_id: &'a str,
-    client_secret: &'a str,
-    refresh_token: &'a str,
-}
-
-#[derive(Serialize)]
-struct Assertion {
-    grant_type: &'static str,
-    assertion: String,
 }
 
 #[derive(Deserialize)]
@@ -93,23 +80,30 @@ async fn assert_account(account: &ServiceAccount, context: &Context) -> Result<C
     // The library's reason might quote the key.
     let assertion =
         assertion.map_err(|_| Error::credential_invalid("the private key of the service account is unusable"))?;
-    ask(place, &Assertion { grant_type: "urn:ietf:params:oauth:grant-type:jwt-bearer", assertion }, context).await
+    let grant = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+    ask(place, &[("grant_type", grant), ("assertion", assertion.as_str())], context).await
 }
 
 async fn refresh(user: &User, context: &Context) -> Result<Credential> {
     let User { client_id, client_secret, refresh_token, token_uri } = user;
-    let body = Refresh { grant_type: "refresh_token", client_id, client_secret, refresh_token };
-    ask(token_uri.as_deref().unwrap_or(TOKENS), &body, context).await
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("client_id", client_id.as_str()),
+        ("client_secret", client_secret.as_str()),
+        ("refresh_token", refresh_token.as_str()),
+    ];
+    ask(token_uri.as_deref().unwrap_or(TOKENS), &form, context).await
 }
 
-async fn ask(place: &str, body: &impl Serialize, context: &Context) -> Result<Credential> {
+async fn ask(place: &str, form: &[(&str, &str)], context: &Context) -> Result<Credential> {
     let place: Uri = place.parse().map_err(|_| Error::config_invalid("`token_uri` is not a URL"))?;
     if !is_private(&place) {
         return Err(Error::config_invalid("`token_uri` does not begin with https, and secrets are sent there"));
     }
-    let body = serde_json::to_vec(body).map_err(|e| Error::unexpected(e.to_string()))?;
-    let request = Request::builder().method(Method::POST).uri(place).header("content-type", "application/json");
-    let request = request.body(Bytes::from(body)).map_err(|e| Error::unexpected(e.to_string()))?;
+    let pairs: Vec<_> = form.iter().map(|(name, value)| format!("{name}={}", percent_encode_path(value))).collect();
+    let kind = "application/x-www-form-urlencoded";
+    let request = Request::builder().method(Method::POST).uri(place).header("content-type", kind);
+    let request = request.body(Bytes::from(pairs.join("&"))).map_err(|e| Error::unexpected(e.to_string()))?;
     let began = Timestamp::now();
     let answer = context.http_send(request).await?;
     if answer.status() != StatusCode::OK {

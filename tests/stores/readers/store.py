@@ -88,7 +88,9 @@ if order in ("put", "leave"):
 objects = store.objects()
 if order == "fetch":
     for key in objects:
-        (Path(words[0]) / key.removeprefix(prefix)).write_bytes(store.read(key))
+        path = Path(words[0]) / key.removeprefix(prefix)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(store.read(key))
 print(
     json.dumps(
         {
