@@ -46,6 +46,12 @@ pub enum Command {
     /// names by the next one. A summary of each export goes to standard output, or to standard error when an export
     /// writes to standard output.
     Run(RunArgs),
+    /// Check that the source and every destination can be used, before anything is exported
+    ///
+    /// Connects to the source, has it look at the query of every export, and at each destination writes, reads back and
+    /// removes an object of its own. Nothing is exported, and no state file is made. Exits 1 when a check fails, and 2
+    /// when the configuration is wrong.
+    Doctor(DoctorArgs),
     /// Show or reset what is remembered between runs
     #[command(subcommand)]
     State(StateCommand),
@@ -112,6 +118,25 @@ pub struct RunArgs {
     /// Set a parameter: `${KEY}` in the configuration becomes VALUE. Wins over the environment.
     #[arg(short, long = "param", value_name = "KEY=VALUE")]
     pub params: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct DoctorArgs {
+    /// The configuration file.
+    #[arg(short, long, value_name = "PATH")]
+    pub config: PathBuf,
+    /// Check only what this export needs.
+    #[arg(short, long, value_name = "NAME")]
+    pub export: Option<String>,
+    /// Set a parameter: `${KEY}` in the configuration becomes VALUE. Wins over the environment.
+    #[arg(short, long = "param", value_name = "KEY=VALUE")]
+    pub params: Vec<String>,
+    /// Print one JSON document instead of lines.
+    #[arg(long)]
+    pub json: bool,
+    /// How many seconds the source and each destination may take for one answer.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub timeout: u64,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,5 +1,6 @@
 //! One file a verb: what each command does with its arguments.
 
+mod doctor;
 mod plugin;
 mod run;
 mod state;
@@ -21,6 +22,7 @@ pub fn run(arguments: &Cli, linked: &[&'static RvPlugin]) -> Result<u8> {
     };
     match &arguments.command {
         Command::Run(args) => run::run(args, &arguments.plugin_dir, catalog),
+        Command::Doctor(args) => doctor::doctor(args, catalog),
         Command::State(command) => state::state(command),
         Command::Metrics(args) => state::metrics(args),
         Command::Plugin(cli::PluginCommand::List { config }) => plugin::list(config.as_deref(), catalog),

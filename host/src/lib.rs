@@ -23,6 +23,7 @@ mod retry;
 mod clock;
 mod memory;
 pub mod state;
+mod doctor;
 mod report;
 mod notify;
 mod error;

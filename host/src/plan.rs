@@ -45,6 +45,23 @@ pub struct Job<'a> {
     pub destination: Endpoint,
 }
 
+impl Endpoint {
+    /// Whether `other` is the same place, reached in the same way.
+    pub fn is(&self, other: &Self) -> bool {
+        self.plugin.spec().name == other.plugin.spec().name && self.options == other.options
+    }
+
+    /// Whether what is written there cannot be read again, because it is a pipe.
+    pub fn is_stream(&self) -> bool {
+        self.plugin.spec().destination.as_ref().is_some_and(|half| half.capabilities.stream)
+    }
+}
+
+/// The source of a configuration.
+pub fn source(config: &Config, catalog: &Catalog) -> Result<Endpoint> {
+    endpoint(&config.source, Half::Source, catalog)
+}
+
 /// Prepares the exports to run: all, or the one named `only`.
 pub fn prepare<'a>(config: &'a Config, only: Option<&str>, catalog: &Catalog) -> Result<Vec<Job<'a>>> {
     let exports: Vec<&Export> = match only {
@@ -54,7 +71,7 @@ pub fn prepare<'a>(config: &'a Config, only: Option<&str>, catalog: &Catalog) ->
     if exports.is_empty() {
         return Ok(Vec::new());
     }
-    let source = endpoint(&config.source, Half::Source, catalog);
+    let source = source(config, catalog);
     let destinations = exports.iter().map(|export| endpoint(&export.destination, Half::Destination, catalog));
     let mut endpoints = together(std::iter::once(source).chain(destinations))?.into_iter();
     // One for the source and one for each export.
@@ -240,7 +257,7 @@ impl Job<'_> {
 
     /// Whether the data goes to standard output, so that nothing else may.
     pub fn writes_to_stdout(&self) -> bool {
-        self.destination.plugin.spec().destination.as_ref().is_some_and(|d| d.capabilities.stream)
+        self.destination.is_stream()
     }
 
     /// Differs when another configuration would write other files for the same window.

@@ -18,10 +18,17 @@ pub trait Destination: Sized + Send + 'static {
     /// What the host may ask for.
     const CAPABILITIES: DestinationCapabilities;
 
+    /// How reports name the connector, where its name with a capital letter is not right.
+    const TITLE: &'static str = "";
+
+    /// The options of which the first that is set says where output goes; see
+    /// [`DestinationSpec::place`](crate::DestinationSpec::place).
+    const PLACE: &'static [&'static str] = &[];
+
     /// Checks the options. May connect; nothing is written.
     fn open(options: Self::Options, context: &Context) -> Result<Self>;
 
-    /// Really writes, reads back and removes a uniquely named object.
+    /// Really writes, reads back and removes a uniquely named object. What it had to create for that is removed too.
     fn probe(&mut self, context: &Context) -> Result<DestinationProbe>;
 
     /// Starts one attempt to write a window or chunk. The writer may outlive `self`.

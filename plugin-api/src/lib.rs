@@ -96,4 +96,4 @@ pub use source::{
     NULLABLE, Probe, ReadRequest, Source, Split, SplitRequest, Strategy, TimeEncoding, Timeouts, declared_nullable,
     reader_of,
 };
-pub use spec::{DestinationSpec, SecretString, SourceSpec, Spec, options_schema, parse_options};
+pub use spec::{DestinationSpec, SecretString, SourceSpec, Spec, options_schema, parse_options, title};

@@ -20,6 +20,9 @@ pub trait Source: Sized + Send + 'static {
     /// What the host may ask for beyond `describe` and an unfiltered `read`.
     const CAPABILITIES: SourceCapabilities;
 
+    /// How reports name the connector, where its name with a capital letter is not right.
+    const TITLE: &'static str = "";
+
     /// Checks the options and connects.
     fn open(options: Self::Options, context: &Context) -> Result<Self>;
 
@@ -113,6 +116,10 @@ pub struct Probe {
     pub database: Option<String>,
     /// Whether the connection is encrypted; `None` where that has no meaning.
     pub encrypted: Option<bool>,
+    /// Whether the server is on another machine; `None` where that has no meaning.
+    pub remote: Option<bool>,
+    /// Whether the server follows another one and takes no writes of its own; `None` when not known.
+    pub replica: Option<bool>,
     /// What an operator should know, one sentence each.
     pub warnings: Vec<String>,
 }
@@ -137,6 +144,9 @@ pub struct DescribeRequest {
     pub params: Params,
     /// Overrides of the type mapping.
     pub mapping: Mapping,
+    /// Whether to find out as well, without running the query, that the session may read all it reads. A right that is
+    /// missing is an error of [`Category::Auth`](crate::Category::Auth).
+    pub rights: bool,
 }
 
 /// The key of a field's metadata that says whether the table's column behind a result column takes NULL: `true` or

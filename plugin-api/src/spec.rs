@@ -31,6 +31,9 @@ pub struct Spec {
 /// The source half of a [`Spec`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SourceSpec {
+    /// How reports name it, such as `Counter`; see [`title`].
+    #[serde(default)]
+    pub title: String,
     /// JSON Schema of the options under `source:`. Secret ones carry `"writeOnly": true`.
     pub options: serde_json::Value,
     /// What the host may ask of it.
@@ -40,10 +43,26 @@ pub struct SourceSpec {
 /// The destination half of a [`Spec`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DestinationSpec {
+    /// How reports name it, such as `Counter`; see [`title`].
+    #[serde(default)]
+    pub title: String,
+    /// The options that say where output goes, of which the first that is set is shown: `Counter(there)`. The first one
+    /// is also what is said not to be found, as in `path not found`.
+    #[serde(default)]
+    pub place: Vec<String>,
     /// JSON Schema of the options under `destination:`. Secret ones carry `"writeOnly": true`.
     pub options: serde_json::Value,
     /// What the host may ask of it.
     pub capabilities: DestinationCapabilities,
+}
+
+/// How reports name a connector: by its title, or by its name with a capital letter when it has none.
+pub fn title(title: &str, name: &str) -> String {
+    let mut letters = name.chars();
+    match (title, letters.next()) {
+        ("", Some(first)) => first.to_uppercase().chain(letters).collect(),
+        _ => title.to_owned(),
+    }
 }
 
 /// The JSON Schema of an options type; its doc comments become the reference.

@@ -149,13 +149,16 @@ extern "C" fn tables_layout() -> &'static abi_stable::type_layout::TypeLayout {
 #[doc(hidden)]
 #[must_use]
 pub fn source_spec<S: Source>() -> SourceSpec {
-    SourceSpec { options: options_schema::<S::Options>(), capabilities: S::CAPABILITIES }
+    let title = S::TITLE.to_owned();
+    SourceSpec { title, options: options_schema::<S::Options>(), capabilities: S::CAPABILITIES }
 }
 
 #[doc(hidden)]
 #[must_use]
 pub fn destination_spec<D: Destination>() -> DestinationSpec {
-    DestinationSpec { options: options_schema::<D::Options>(), capabilities: D::CAPABILITIES }
+    let place = D::PLACE.iter().map(|key| (*key).to_owned()).collect();
+    let title = D::TITLE.to_owned();
+    DestinationSpec { title, place, options: options_schema::<D::Options>(), capabilities: D::CAPABILITIES }
 }
 
 #[doc(hidden)]

@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{Read, Write};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use arrow_schema::SchemaRef;
 use rivet_plugin_api::{
@@ -16,6 +17,9 @@ use crate::Options;
 use crate::directory::Directory;
 use crate::error::failed;
 use crate::store::{self, LocalStore};
+
+/// Held while a directory that may be missing is tried out.
+static PROBING: Mutex<()> = Mutex::new(());
 
 /// Writes exports to a directory.
 pub struct Local {
@@ -38,12 +42,17 @@ impl Destination for Local {
         arrow: true,
     };
 
+    const PLACE: &'static [&'static str] = &["path", "prefix"];
+
     fn open(options: Options, _context: &Context) -> Result<Self> {
         Ok(Self { directory: Directory::new(options.directory()), swept: false })
     }
 
     fn probe(&mut self, _context: &Context) -> Result<DestinationProbe> {
-        self.directory.create()?;
+        // Two probes below one missing directory would remove it under each other's feet.
+        let _turn = PROBING.lock().unwrap_or_else(PoisonError::into_inner);
+        // What a run would create is created to see that it can be, and is gone afterwards.
+        let created = self.directory.create_for_now()?;
         let unique = RandomState::new().hash_one(std::process::id());
         let path = self.directory.join(&format!(".rivet-probe-{unique:016x}"))?;
         let outcome = write_and_read(&path, unique.to_le_bytes());
@@ -52,7 +61,11 @@ impl Destination for Local {
             (Ok(()), Err(e)) => Err(failed("remove", &path, &e)),
             (outcome, _) => outcome,
         }?;
-        Ok(DestinationProbe { location: self.directory.path().display().to_string(), warnings: Vec::new() })
+        let mut warnings = Vec::new();
+        if !created.is_empty() {
+            warnings.push("the directory does not exist: the first export creates it".to_owned());
+        }
+        Ok(DestinationProbe { location: self.directory.path().display().to_string(), warnings })
     }
 
     fn begin(&mut self, request: WriteRequest, schema: SchemaRef, context: &Context) -> Result<Box<dyn BatchWriter>> {

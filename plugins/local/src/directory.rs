@@ -1,10 +1,10 @@
 //! The output directory: which names may be in it, and how changes to it become durable.
 
 use std::fs::{self, File, Metadata};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use rivet_plugin_api::{Error, Result};
+use rivet_plugin_api::{Category, Error, Result};
 
 use crate::error::failed;
 
@@ -23,19 +23,48 @@ impl Directory {
 
     /// Creates the directory and its parents where they are missing.
     pub(crate) fn create(&self) -> Result<()> {
-        let missing: Vec<&Path> = self.0.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists()).collect();
-        if missing.is_empty() && self.0.is_dir() {
-            return Ok(());
-        }
-        fs::create_dir_all(&self.0).map_err(|e| match e.kind() {
-            // What create_dir_all says when the path is a file.
-            ErrorKind::AlreadyExists => failed("create", &self.0, &ErrorKind::NotADirectory.into()),
-            _ => failed("create", &self.0, &e),
-        })?;
+        let missing = self.create_missing()?;
         missing.iter().try_for_each(|created| match created.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => sync(parent),
             _ => sync(Path::new(".")),
         })
+    }
+
+    /// As [`create`](Self::create), until the answer is dropped.
+    pub(crate) fn create_for_now(&self) -> Result<Temporary> {
+        self.create_missing().map(Temporary)
+    }
+
+    /// Creates what is missing, and says what that was, the innermost first.
+    fn create_missing(&self) -> Result<Vec<PathBuf>> {
+        let named = self.0.ancestors().take_while(|p| !p.as_os_str().is_empty());
+        let missing: Vec<PathBuf> = named.take_while(|p| !p.exists()).map(Path::to_owned).collect();
+        if !missing.is_empty() || !self.0.is_dir() {
+            fs::create_dir_all(&self.0).map_err(|e| self.not_created(&e))?;
+        }
+        Ok(missing)
+    }
+
+    /// The system does not say which part of a path is in the way.
+    fn not_created(&self, error: &io::Error) -> Error {
+        let mut parts: Vec<&Path> = self.0.ancestors().collect();
+        parts.reverse();
+        for part in parts {
+            let Ok(metadata) = fs::symlink_metadata(part) else { continue };
+            let (what, category, code, hint) = match fs::metadata(part) {
+                Ok(reached) if reached.is_dir() => continue,
+                Err(_) if metadata.is_symlink() => (
+                    "a symbolic link that leads nowhere",
+                    Category::NotFound,
+                    "ENOENT",
+                    "create what it points to, or change destination.path",
+                ),
+                _ => ("not a directory", Category::Config, "ENOTDIR", "name a directory in destination.path"),
+            };
+            let text = format!("could not create \"{}\": \"{}\" is {what}", self.0.display(), part.display());
+            return Error::new(category, text).code(code).hint(hint);
+        }
+        failed("create", &self.0, error)
     }
 
     /// The path of a file in the directory. Names come from the host, but no name may lead elsewhere.
@@ -83,6 +112,24 @@ impl Directory {
     /// Makes the names in the directory durable.
     pub(crate) fn sync(&self) -> Result<()> {
         sync(&self.0)
+    }
+}
+
+/// Directories that exist for a moment, the innermost first. One that somebody else has put something into stays.
+pub(crate) struct Temporary(Vec<PathBuf>);
+
+impl Temporary {
+    /// Whether everything was there before.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        for directory in &self.0 {
+            let _ = fs::remove_dir(directory);
+        }
     }
 }
 

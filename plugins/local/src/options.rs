@@ -13,6 +13,7 @@ pub struct Options {
     pub path: Option<PathBuf>,
     /// Used when `path` is absent, so that a destination written for an object store works here. Without both, files
     /// go to the working directory.
+    #[schemars(extend("default" = "."))]
     pub prefix: Option<PathBuf>,
 }
 

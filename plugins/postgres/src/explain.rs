@@ -34,6 +34,11 @@ pub(crate) fn explain(connection: &mut Connection, sql: &str) -> Result<Explanat
     })
 }
 
+/// Has the server do all that comes before the first row of `sql`, which is when it looks at the rights.
+pub(crate) fn check_rights(connection: &mut Connection, sql: &str) -> Result<()> {
+    connection.query(&format!("EXPLAIN (COSTS OFF) {sql}")).map(drop)
+}
+
 fn lines(connection: &mut Connection, sql: &str) -> Result<Vec<String>> {
     Ok(connection.query(sql)?.into_iter().flatten().flatten().collect())
 }

@@ -35,6 +35,8 @@ pub(crate) fn probe(connection: &mut Connection) -> Result<Probe> {
         user,
         database,
         encrypted: Some(connection.is_encrypted()),
+        remote: Some(connection.is_remote()),
+        replica: Some(standby),
         warnings,
     })
 }

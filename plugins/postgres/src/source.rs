@@ -58,7 +58,11 @@ impl Source for Postgres {
     fn describe(&mut self, request: &DescribeRequest, context: &Context) -> Result<Description> {
         let query = bind(&request.query, &request.params)?;
         let columns = self.in_transaction(&Timeouts::default(), None, context, |connection| {
-            columns(connection, &query, &request.mapping)
+            let columns = columns(connection, &query, &request.mapping)?;
+            if request.rights {
+                explain::check_rights(connection, statement(&query)?)?;
+            }
+            Ok(columns)
         })?;
         Ok(Description { columns: columns.into_iter().map(described).collect() })
     }

@@ -86,6 +86,10 @@ impl Connection {
         self.transport.is_encrypted()
     }
 
+    pub(crate) fn is_remote(&self) -> bool {
+        self.transport.is_remote()
+    }
+
     /// See [`Transport::warning`].
     pub(crate) fn warning(&self) -> Option<&'static str> {
         self.transport.warning(&self.target)

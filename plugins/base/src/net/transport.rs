@@ -114,6 +114,16 @@ impl Transport {
         }
     }
 
+    /// Whether the server is on another machine, as far as its address tells.
+    pub fn is_remote(&self) -> bool {
+        match &self.0 {
+            Stream::Tcp(stream) => !is_loopback(stream),
+            Stream::Tls(stream) => !is_loopback(&stream.sock),
+            #[cfg(unix)]
+            Stream::Unix(_) => false,
+        }
+    }
+
     /// Whether it is no network connection at all.
     pub fn is_local(&self) -> bool {
         !matches!(self.0, Stream::Tcp(_) | Stream::Tls(_))
