@@ -38,7 +38,7 @@ pub fn run(args: &RunArgs, plugin_dirs: &[PathBuf], catalog: impl Fn(&[PathBuf])
     signal::install(&cancel);
     let several = jobs.len() > 1;
     if several && (args.parallel_export_processes || config.parallel_export_processes) {
-        return processes::run(args, plugin_dirs, &selected(args, &config), &notifier).inspect_err(not_begun);
+        return processes::run(args, plugin_dirs, &jobs, &notifier).inspect_err(not_begun);
     }
     let state = State::open(&args.config.state_file()).map_err(Error::from).inspect_err(not_begun)?;
     let options = Options { validate: args.validate, reconcile: args.reconcile, resume: args.resume };
@@ -85,9 +85,11 @@ fn prepare<'a>(
 ) -> Result<Vec<Job<'a>>> {
     let catalog = catalog(&config.plugins)?;
     let jobs = plan::prepare(config, args.export.as_deref(), &catalog)?;
-    if jobs.len() > 1 && jobs.iter().any(Job::writes_to_stdout) {
-        let error =
-            rivet_plugin_api::Error::config("several exports, one of which writes to standard output, would mix");
+    let mixing: Vec<_> =
+        jobs.iter().filter(|j| j.writes_to_stdout()).map(|j| format!("\"{}\"", j.export.name)).collect();
+    if mixing.len() > 1 {
+        let text = format!("exports {} write to standard output, where they would mix", mixing.join(", "));
+        let error = rivet_plugin_api::Error::config(text);
         return Err(Error::Usage(error.hint("select one with `--export NAME`")));
     }
     Ok(jobs)

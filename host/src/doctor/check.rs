@@ -156,7 +156,9 @@ impl Problem {
     /// The failure of a connector; `place` is the noun for what may be missing, such as `bucket`.
     pub fn of(error: &Error, place: Option<&str>) -> Self {
         let (label, hint) = match error.category() {
-            Category::Auth => ("auth error".to_owned(), "check that the credentials are set and valid, and their rights"),
+            Category::Auth => {
+                ("auth error".to_owned(), "check that the credentials are set and valid, and their rights")
+            }
             Category::Network | Category::Timeout | Category::Capacity | Category::Deadlock => {
                 ("connectivity error".to_owned(), "check host, port, DNS and firewall, and that the server runs")
             }
@@ -175,6 +177,14 @@ impl Problem {
             line: None,
             column: None,
         }
+    }
+
+    /// The failure of a query.
+    pub fn of_query(error: &Error) -> Self {
+        let problem = Self::of(error, None);
+        let is_wrong = error.category() == Category::Permanent && error.hint_text().is_none();
+        let hint = if is_wrong { Some("correct the query, or what it reads".to_owned()) } else { problem.hint };
+        Self { hint, ..problem }
     }
 
     /// A mistake that was made in the configuration or the command line.

@@ -110,9 +110,7 @@ impl Target<'_> {
     /// Adds whose it is.
     fn about(&self, check: Check) -> Check {
         let (endpoint, exports) = match self {
-            Self::Source { endpoint, jobs, .. } => {
-                (endpoint, jobs.iter().map(|job| job.export.name.clone()).collect())
-            }
+            Self::Source { endpoint, jobs, .. } => (endpoint, jobs.iter().map(|job| job.export.name.clone()).collect()),
             Self::Destination { endpoint, exports, .. } => {
                 (endpoint, exports.iter().map(|name| (*name).to_owned()).collect())
             }
@@ -151,7 +149,7 @@ impl Target<'_> {
             let export = &job.export.name;
             let check = match limit.call(|| source.describe(&request)) {
                 Ok(_) => Check::ok(Kind::Query, export),
-                Err(e) => Check::failed(Kind::Query, export, Problem::of(&e, None)),
+                Err(e) => Check::failed(Kind::Query, export, Problem::of_query(&e)),
             };
             checks.push(Check { exports: vec![export.clone()], ..check });
         }

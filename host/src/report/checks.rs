@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use rivet_plugin_api::Error as ApiError;
-use serde_json::json;
+use serde::Serialize;
 
 use crate::doctor::{Check, Kind, Problem, Server, Status};
 use crate::error::{Error, Result};
@@ -103,15 +103,21 @@ impl CheckReport<'_> {
 
 /// `text` on lines that show what belongs together, without what could do something to a terminal.
 fn plain(text: &str) -> String {
-    let lines: Vec<String> =
-        text.trim_end().lines().map(|line| line.replace(char::is_control, " ")).collect();
+    let lines: Vec<String> = text.trim_end().lines().map(|line| line.replace(char::is_control, " ")).collect();
     lines.join(&format!("\n{INDENT}"))
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    config: String,
+    ok: bool,
+    checks: &'a [Check],
 }
 
 /// The document of `--json`.
 pub fn document(config: &Path, checks: &[Check]) -> Result<String> {
     let ok = checks.iter().all(|check| check.status != Status::Failed);
-    let document = json!({ "config": config.display().to_string(), "ok": ok, "checks": checks });
+    let document = Document { config: config.display().to_string(), ok, checks };
     let text = serde_json::to_string_pretty(&document)
         .map_err(|e| Error::Run(ApiError::internal(format!("the report has no JSON: {e}"))))?;
     Ok(text + "\n")

@@ -31,9 +31,7 @@ fn classify(error: &io::Error) -> (Category, &'static str, &'static str) {
         ErrorKind::PermissionDenied => (Category::Auth, "EACCES", RIGHT),
         ErrorKind::ReadOnlyFilesystem => (Category::Auth, "EROFS", "mount it writable, or change destination.path"),
         ErrorKind::NotFound => (Category::NotFound, "ENOENT", "check destination.path, and that nobody removes it"),
-        ErrorKind::AlreadyExists => {
-            (Category::Conflict, "EEXIST", "remove or rename it, or change destination.path")
-        }
+        ErrorKind::AlreadyExists => (Category::Conflict, "EEXIST", "remove or rename it, or change destination.path"),
         ErrorKind::CrossesDevices => {
             (Category::Permanent, "EXDEV", "name a directory in destination.path that is wholly on one file system")
         }
@@ -41,7 +39,9 @@ fn classify(error: &io::Error) -> (Category, &'static str, &'static str) {
         ErrorKind::IsADirectory => {
             (Category::Conflict, "EISDIR", "move the directory away, or change destination.path")
         }
-        ErrorKind::InvalidFilename => (Category::Config, "ENAMETOOLONG", "shorten the export's name or destination.path"),
+        ErrorKind::InvalidFilename => {
+            (Category::Config, "ENAMETOOLONG", "shorten the export's name or destination.path")
+        }
         _ if error.raw_os_error() == Some(EIO) => {
             (Category::Permanent, "EIO", "check the disk, or change destination.path")
         }

@@ -4,6 +4,13 @@ use std::io::{self, ErrorKind};
 
 use rivet_plugin_api::{Category, Error};
 
+/// Nobody gave the process a standard output.
+pub(crate) fn closed() -> Error {
+    Error::new(Category::Permanent, "standard output is closed, or is the null device for reading and writing")
+        .code("EBADF")
+        .hint("redirect it to a file or a program; `>/dev/null` throws the rows away")
+}
+
 /// None of these is cured by another attempt: what was written cannot be taken back.
 pub(crate) fn failed(error: &io::Error) -> Error {
     let permanent = |text: &str, code, hint: &str| Error::new(Category::Permanent, text).code(code).hint(hint);

@@ -2,12 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rivet_plugin_api::Result;
 
-use crate::error::failed;
+use crate::error::{closed, failed};
 
 /// Held while a whole part is written, so that two never mix.
 static TURN: Mutex<()> = Mutex::new(());
@@ -24,6 +24,9 @@ impl Pipe {
 
     pub(crate) fn open() -> Result<Self> {
         let descriptor = io::stdout().as_fd().try_clone_to_owned().map_err(|e| failed(&e))?;
+        if is_closed(&descriptor) {
+            return Err(closed());
+        }
         Ok(Self(BufWriter::with_capacity(BUFFER_BYTES, File::from(descriptor))))
     }
 
@@ -59,4 +62,16 @@ impl Pipe {
         }
         Ok(())
     }
+}
+
+/// Whether this process was started without a standard output. Rust's runtime then puts the null device there, open for
+/// reading and writing, which would take everything and keep nothing. Who wants that writes `>/dev/null`, which is open
+/// for writing alone.
+fn is_closed(descriptor: &OwnedFd) -> bool {
+    let device = |status: rustix::io::Result<rustix::fs::Stat>| status.map(|status| status.st_rdev);
+    let reads_too = rustix::fs::fcntl_getfl(descriptor)
+        .is_ok_and(|flags| flags & rustix::fs::OFlags::RWMODE == rustix::fs::OFlags::RDWR);
+    reads_too
+        && matches!((device(rustix::fs::fstat(descriptor)), device(rustix::fs::stat("/dev/null"))),
+            (Ok(ours), Ok(null)) if ours == null)
 }

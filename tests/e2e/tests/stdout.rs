@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use rivet_e2e::{Sandbox, built, skip};
+use rivet_e2e::{Outcome, Sandbox, built, skip};
 use rusqlite::Connection;
 
 fn config(mode: &str, more: &str) -> String {
@@ -139,17 +139,52 @@ fn a_failure_after_the_first_byte_is_not_tried_again() {
     assert!(!outcome.stderr.contains("retry 1"), "{outcome}");
 }
 
+/// `config` with a second export, called `more`, that goes to `destination`.
+fn with_more(config: &str, destination: &str) -> String {
+    let second = config.split_once("exports:\n").unwrap().1.replace("name: notes", "name: more");
+    format!("{config}{}", second.replace("type: stdout", destination))
+}
+
 #[test]
 fn several_exports_would_mix_and_are_refused() {
     let sandbox = sandbox(3);
-    let one = config("full", "format: csv");
-    let second = one.split_once("exports:\n").unwrap().1.replace("name: notes", "name: more");
-    sandbox.write("rivet.yaml", &format!("{one}{second}"));
-    let outcome = sandbox.rivet(&["run", "--config", "rivet.yaml"]);
-    outcome.expect(2, &["--export"]);
-    assert_eq!(outcome.stdout, "");
+    sandbox.write("rivet.yaml", &with_more(&config("full", "format: csv"), "type: stdout"));
+    for way in [&[][..], &["--parallel-exports"], &["--parallel-export-processes"]] {
+        let outcome = sandbox.rivet(&[&["run", "--config", "rivet.yaml"], way].concat());
+        outcome.expect(2, &["exports \"notes\", \"more\" write to standard output", "--export"]);
+        assert_eq!(outcome.stdout, "");
+    }
     let selected = sandbox.rivet(&["run", "--config", "rivet.yaml", "--export", "more"]);
     selected.expect(0, &["3,note 3"]);
+}
+
+#[test]
+fn exports_that_go_elsewhere_run_beside_it_and_their_summaries_do_not_mix_in() {
+    let mut sandbox = sandbox(3);
+    sandbox.env("RUST_LOG", "debug");
+    sandbox.write("rivet.yaml", &with_more(&config("full", "format: csv"), "type: local, path: out"));
+    for (number, way) in [&[][..], &["--parallel-exports"], &["--parallel-export-processes"]].into_iter().enumerate() {
+        let outcome = sandbox.rivet(&[&["run", "--config", "rivet.yaml"], way].concat());
+        outcome.expect(0, &["── notes ──", "── more ──"]);
+        assert_eq!(outcome.stdout, "id,note\n1,note 1\n2,note 2\n3,note 3\n", "{way:?}");
+        assert_eq!(sandbox.out().len(), number + 1, "{way:?}");
+    }
+}
+
+#[test]
+fn a_run_without_a_standard_output_fails() {
+    let sandbox = sandbox(3);
+    sandbox.write("rivet.yaml", &config("incremental\n    cursor_column: id", "format: csv"));
+    let closed = |redirection: &str| {
+        let script = format!("exec \"$0\" run --config rivet.yaml {redirection}");
+        Outcome::of(sandbox.command("sh").args(["-c", &script]).arg(built().join("rivet")))
+    };
+    for redirection in [">&-", "<&- >&-", "1<>/dev/null"] {
+        closed(redirection).expect(1, &["standard output is closed", "EBADF"]);
+        assert!(!cursor(&sandbox).contains("notes "), "{}", cursor(&sandbox));
+    }
+    // Who asks for it gets it.
+    closed(">/dev/null").expect(0, &["rows:        3"]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Exports side by side in processes of their own, so that one cannot take the memory or the fate of another.
 
 use std::io;
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use super::eprint_redacted;
 use crate::cli::RunArgs;
 use crate::error::{Error, Result, exit};
 use crate::notify::Notifier;
+use crate::plan::Job;
 use crate::{clock, config, signal};
 
 /// How often children are looked after.
@@ -18,7 +20,7 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// Runs each export in a child and answers the exit code of the first that failed. Signals reach the children through
 /// [`signal::spawn`]. A child notifies of itself, unless it did not finish.
-pub fn run(args: &RunArgs, plugin_dirs: &[PathBuf], names: &[&str], notifier: &Notifier) -> Result<u8> {
+pub fn run(args: &RunArgs, plugin_dirs: &[PathBuf], jobs: &[Job<'_>], notifier: &Notifier) -> Result<u8> {
     let failed = |e: io::Error| Error::Run(ApiError::from(e).context("could not start processes for the exports"));
     if config::is_stream(&args.config.config) {
         let error = ApiError::config("each process reads the configuration anew, and this one is no file");
@@ -35,13 +37,18 @@ pub fn run(args: &RunArgs, plugin_dirs: &[PathBuf], names: &[&str], notifier: &N
     for dir in plugin_dirs {
         command.arg("--plugin-dir").arg(dir);
     }
-    let start = |name: &&str| {
+    let has_data = jobs.iter().any(Job::writes_to_stdout);
+    let start = |job: &Job<'_>| {
         let mut command = copy_of(&command);
-        signal::spawn(command.args(["--export", name]).stdin(Stdio::null()))
+        if has_data && !job.writes_to_stdout() {
+            // A child does not know that the data of another one goes where its summary would.
+            command.stdout(io::stderr().as_fd().try_clone_to_owned()?);
+        }
+        signal::spawn(command.args(["--export", job.export.name.as_str()]).stdin(Stdio::null()))
     };
-    let mut children: Vec<_> = names.iter().map(start).collect();
+    let mut children: Vec<_> = jobs.iter().map(start).collect();
     let mut first = exit::OK;
-    for (name, child) in names.iter().zip(&mut children) {
+    for (name, child) in jobs.iter().map(|job| job.export.name.as_str()).zip(&mut children) {
         let code = match child {
             Ok(Some(child)) => code(name, wait(child), notifier),
             Ok(None) => signal::received().map_or(exit::FAILED, |signal| Error::Stopped(signal).exit_code()),

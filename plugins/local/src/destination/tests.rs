@@ -186,11 +186,104 @@ fn probe_leaves_nothing_and_names_what_is_wrong() {
     let mut local = open(&directory);
     let probe = local.probe(&Context::default()).unwrap();
     assert_eq!(probe.location, directory.path().join("a/b").display().to_string());
+    assert!(probe.warnings[0].contains("does not exist"), "{:?}", probe.warnings);
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0, "what was missing is missing again");
+    local.directory.create().unwrap();
+    assert!(local.probe(&Context::default()).unwrap().warnings.is_empty());
     assert!(names(&local).is_empty());
     let file = directory.path().join("file");
     fs::write(&file, "").unwrap();
     let mut local = Local::open(Options { path: Some(file), prefix: None }, &Context::default()).unwrap();
     assert_eq!(local.probe(&Context::default()).unwrap_err().code_text(), Some("ENOTDIR"));
+}
+
+#[test]
+fn probes_below_one_missing_directory_do_not_disturb_each_other() {
+    let directory = tempfile::tempdir().unwrap();
+    std::thread::scope(|scope| {
+        for path in ["a/b", "a/c", "a", "a/b"].iter().cycle().take(32) {
+            let options = Options { path: Some(directory.path().join(path)), prefix: None };
+            let probe = move || Local::open(options, &Context::default())?.probe(&Context::default());
+            scope.spawn(|| probe().unwrap());
+        }
+    });
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn what_is_in_the_way_of_the_directory_is_named() {
+    let root = tempfile::tempdir().unwrap();
+    let at = |name: &str| root.path().join(name);
+    fs::write(at("file"), "precious").unwrap();
+    symlink(at("nowhere"), at("dangling")).unwrap();
+    symlink(at("loop"), at("loop")).unwrap();
+    fs::create_dir(at("real")).unwrap();
+    symlink(at("real"), at("chosen")).unwrap();
+    let no_directory = (Category::Config, "not a directory", "name a directory");
+    let nowhere = (Category::NotFound, "leads nowhere", "create what it points to");
+    for (path, culprit, (category, what, next)) in [
+        ("file", "file", no_directory),
+        ("file/deep/er", "file", no_directory),
+        ("dangling", "dangling", nowhere),
+        ("dangling/deep", "dangling", nowhere),
+        ("loop/deep", "loop", nowhere),
+    ] {
+        let options = Options { path: Some(at(path)), prefix: None };
+        let mut local = Local::open(options, &Context::default()).unwrap();
+        let failures = [
+            begin(&mut local, request(BASE, false, None)).err().unwrap(),
+            local.probe(&Context::default()).unwrap_err(),
+        ];
+        for error in failures {
+            assert_eq!(error.category(), category, "{path}: {error}");
+            let text = error.to_string();
+            for part in [at(path).to_str().unwrap(), at(culprit).to_str().unwrap(), what] {
+                assert!(text.contains(part), "{path}: {text}");
+            }
+            assert!(error.hint_text().unwrap().contains(next), "{path}: {error:?}");
+        }
+    }
+    assert!(!at("nowhere").exists() && fs::read_to_string(at("file")).unwrap() == "precious");
+    // The directory itself may be a link, below which missing ones are created as elsewhere.
+    let mut local = Local::open(Options { path: Some(at("chosen/new")), prefix: None }, &Context::default()).unwrap();
+    export(&mut local, request(BASE, false, None), 1).unwrap();
+    assert!(at("real/new").join(format!("{BASE}.csv")).is_file());
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_not_written_through() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut local = open(&directory);
+    local.directory.create().unwrap();
+    let outside = directory.path().join("outside");
+    for taken in [format!("{BASE}.csv"), format!("{BASE}_part0.csv")] {
+        symlink(&outside, local.directory.path().join(&taken)).unwrap();
+        for replace in [false, true] {
+            let error = begin(&mut local, request(BASE, replace, Some(1))).err().unwrap();
+            assert!(error.category() == Category::Conflict && error.to_string().contains(&taken), "{error}");
+        }
+        fs::remove_file(local.directory.path().join(taken)).unwrap();
+    }
+    // Nor is one in place of a temporary file or its lock, whose names are known beforehand.
+    symlink(&outside, local.directory.path().join(format!(".{BASE}.0.rivet-tmp"))).unwrap();
+    export(&mut local, request(BASE, false, None), 1).unwrap();
+    let other = BASE.replace("52", "53");
+    symlink(&outside, local.directory.path().join(format!(".{other}.lock.rivet-tmp"))).unwrap();
+    assert_eq!(begin(&mut local, request(&other, false, None)).err().unwrap().category(), Category::Conflict);
+    assert!(!outside.exists());
+}
+
+#[test]
+fn a_name_longer_than_the_file_system_takes_is_refused_before_anything_is_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut local = open(&directory);
+    let error = begin(&mut local, request(&"n".repeat(250), false, None)).err().unwrap();
+    assert_eq!((error.category(), error.code_text()), (Category::Config, Some("ENAMETOOLONG")), "{error}");
+    assert!(error.hint_text().unwrap().contains("shorten"), "{error:?}");
+    assert!(names(&local).is_empty());
+    let deep = directory.path().join(format!("{}x", "deep/".repeat(1000)));
+    let mut local = Local::open(Options { path: Some(deep), prefix: None }, &Context::default()).unwrap();
+    assert_eq!(local.probe(&Context::default()).unwrap_err().code_text(), Some("ENAMETOOLONG"));
 }
 
 #[test]
