@@ -1,5 +1,6 @@
 //! The distinct sources and destinations of a configuration, and how each is tried.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use rivet_plugin_api::{DescribeRequest, DestinationSpec, Error, title};
@@ -69,10 +70,15 @@ fn place<'v>(half: &'v DestinationSpec, options: &'v Value) -> Option<&'v str> {
 
 /// Where several destinations have one name, as those of one bucket, says whose they are.
 fn tell_apart(targets: &mut [Target<'_>]) {
-    let names: Vec<String> = targets.iter().map(|target| target.name().to_owned()).collect();
+    let mut seen = HashMap::<String, usize>::new();
+    for target in &*targets {
+        if let Target::Destination { name, .. } = target {
+            *seen.entry(name.clone()).or_default() += 1;
+        }
+    }
     for target in targets {
         if let Target::Destination { name, exports, .. } = target
-            && names.iter().filter(|other| *other == name).count() > 1
+            && seen.get(name).is_some_and(|times| *times > 1)
         {
             let _ = write!(name, " of {}", listed(exports));
         }
@@ -89,12 +95,6 @@ fn listed(exports: &[&str]) -> String {
 }
 
 impl Target<'_> {
-    fn name(&self) -> &str {
-        match self {
-            Self::Source { name, .. } | Self::Destination { name, .. } => name,
-        }
-    }
-
     /// What is told of it when it could not be used.
     pub fn failed(&self, error: &Error) -> Vec<Check> {
         vec![match self {

@@ -50,11 +50,14 @@ fn shown(outcome: &Outcome, sandbox: &Sandbox) -> String {
     text
 }
 
-/// Every file and directory below the sandbox.
+/// Every file and directory below the sandbox, but those that SQLite keeps beside a database that is read.
 fn everything(folder: &Path) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for entry in fs::read_dir(folder).unwrap().flatten() {
-        found.insert(entry.path().display().to_string());
+        let path = entry.path().display().to_string();
+        if !path.ends_with("-shm") && !path.ends_with("-wal") {
+            found.insert(path);
+        }
         if entry.file_type().unwrap().is_dir() {
             found.extend(everything(&entry.path()));
         }
@@ -98,7 +101,7 @@ All checks passed.
 fn each_failure_has_its_category_and_a_hint_and_stops_no_other_check() {
     let sandbox = sqlite(
         &[
-            export("absent", "select * from nothing", "type: local, path: taken/deep"),
+            export("absent", "select * from nowhere", "type: local, path: taken/deep"),
             notes("here", "type: local, path: out"),
             notes("nowhere", "type: local, path: /proc/rivet"),
             notes("there", "type: local, path: out/new"),
@@ -116,7 +119,7 @@ fn each_failure_has_its_category_and_a_hint_and_stops_no_other_check() {
 [OK]  Source auth (Sqlite)
        server: SQLite …, database \"…/notes.db\"
        queries: 3 of 4 can be read
-[FAIL] Query of export \"absent\" -- error: no such table: nothing (SQLITE_ERROR)
+[FAIL] Query of export \"absent\" -- error: no such table: nowhere (SQLITE_ERROR)
        hint: correct the query, or what it reads
 [FAIL] Destination Local(taken/deep) -- error: could not create \"taken/deep\": \"taken\" is not a directory (ENOTDIR)
        hint: name a directory in destination.path
@@ -235,7 +238,7 @@ fn the_document_has_the_fields_that_are_documented() {
     let sandbox = sqlite(
         &[
             notes("a", "type: local, path: out"),
-            export("b", "select * from nothing", "type: stdout"),
+            export("b", "select * from nowhere", "type: stdout"),
             notes("c", "type: local, path: /proc/rivet"),
         ]
         .concat(),
