@@ -260,6 +260,11 @@ impl Job<'_> {
         self.destination.is_stream()
     }
 
+    /// Differs when other rows would pass.
+    pub fn quality_fingerprint(&self) -> String {
+        fingerprint(&format!("{:?}", self.export.quality))
+    }
+
     /// Differs when another configuration would write other files for the same window.
     pub fn config_fingerprint(&self) -> String {
         let export = self.export;

@@ -141,6 +141,11 @@ impl Reading {
         Self { pieces, pending, word: "part", stops_at_failure: true, ..Self::default() }
     }
 
+    /// Whether other attempts have read some of the pieces.
+    pub fn is_rest(&self) -> bool {
+        self.pending.len() < self.pieces.len()
+    }
+
     /// What the intent remembers of the pieces.
     pub fn chunks(&self) -> Vec<ChunkPlan> {
         let chunk = |piece: &Piece| {

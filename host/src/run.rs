@@ -66,7 +66,7 @@ pub fn export(job: &Job<'_>, state: &State, options: Options, cancel: &Cancel) -
     let Err(e) = outcome else { return (run.summary, None) };
     let error = match (signal::received(), e) {
         (Some(signal), e) if is_cancelled(&e) => Error::Stopped(signal),
-        (_, Error::Run(e)) if e.code_text() == Some(ApiError::VALIDATION) => {
+        (_, Error::Run(e)) if is_of_validation(&e) => {
             run.summary.validated = Some(false);
             Error::Refused(e)
         }
@@ -82,6 +82,15 @@ pub fn export(job: &Job<'_>, state: &State, options: Options, cancel: &Cancel) -
         tracing::warn!("the failed run is missing in the history: {e}");
     }
     (run.summary, Some(error))
+}
+
+/// Whether files that were read back are not what was written.
+fn is_of_validation(error: &ApiError) -> bool {
+    error.code_text() == Some(ApiError::VALIDATION)
+}
+
+fn is_refusal(error: &Error) -> bool {
+    matches!(error, Error::Refused(_)) || matches!(error, Error::Run(e) if is_of_validation(e))
 }
 
 fn is_cancelled(error: &Error) -> bool {
@@ -116,7 +125,7 @@ impl Run<'_> {
             let Some(pause) = pause else {
                 // What a killed run left is only cleaned up by a redo that succeeds: its intent stays for the next one.
                 // What a data gate has refused must not be taken for finished work.
-                let refused = matches!(error, Error::Refused(_));
+                let refused = is_refusal(&error);
                 let own = open.as_mut().filter(|_| refused || window.run_id().is_none());
                 return Err(self.close(own, error));
             };
@@ -165,7 +174,7 @@ impl Run<'_> {
             Inspector::new(self.job, &run_id, reader.schema(), self.quality.as_ref()).map_err(Error::Usage)?;
         let open = match open {
             Some(open) => {
-                open.replan(&reading, &mut to)?;
+                open.replan(&reading, &columns, &mut to)?;
                 open
             }
             none => none.insert(window.open(&run_id, &columns, &reading, &mut to)?),

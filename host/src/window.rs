@@ -76,10 +76,12 @@ impl<'a> Window<'a> {
         Ok(Some((Open::new(self, intent.clone()), parts)))
     }
 
-    /// Whether what is published has been judged: files that are one of several appear before the last row is seen.
+    /// Whether what is published has been judged by the present rules: files that are one of several appear before the
+    /// last row is seen.
     fn was_judged(&self, intent: &Intent) -> bool {
         let dense = matches!(self.job.export.mode, Mode::Chunked { dense: true, .. });
-        self.job.export.quality.is_none() || intent.chunks.len() == 1 && !dense
+        let by_these = intent.window["quality"] == self.job.quality_fingerprint();
+        self.job.export.quality.is_none() || by_these && intent.chunks.len() == 1 && !dense
     }
 
     /// Writes the intent down, or takes up the unfinished one. Nothing was written when this fails. `columns` are those
@@ -95,7 +97,7 @@ impl<'a> Window<'a> {
             if self.is_same(left) {
                 tracing::info!("redoing the interrupted run {}", left.run_id);
                 let mut open = Open::new(self, left.clone());
-                open.replan(reading, destination)?;
+                open.replan(reading, columns, destination)?;
                 return Ok(open);
             }
             self.give_up(left, destination)?;
@@ -103,7 +105,12 @@ impl<'a> Window<'a> {
         let new = NewIntent {
             run_id,
             mode: self.job.export.mode.as_str(),
-            window: &json!({ "columns": columns, "cursor": reading.cursor }),
+            window: &json!({
+                "columns": columns,
+                "cursor": reading.cursor,
+                "format": self.job.format(),
+                "quality": self.job.quality_fingerprint(),
+            }),
             chunks: &reading.chunks(),
             config_fingerprint: &self.job.config_fingerprint(),
             source_fingerprint: &self.job.source.fingerprint,
@@ -116,7 +123,9 @@ impl<'a> Window<'a> {
     fn give_up(&self, left: &Intent, destination: &mut DestinationHandle) -> Result<()> {
         let reason = "the configuration changed before the run was finished";
         if left.destination_fingerprint == self.job.destination.fingerprint {
-            sweep::remove(left, &self.job.format(), destination)?;
+            // Its files may have another extension than those to come.
+            let format = serde_json::from_value(left.window["format"].clone());
+            sweep::remove(left, &format.unwrap_or_else(|_| self.job.format()), destination)?;
         } else {
             sweep::warn_of(left);
         }

@@ -79,6 +79,9 @@ struct Grid {
     /// The number of the last range.
     last: i128,
     value: fn(i128) -> Option<CursorValue>,
+    /// What lies behind every key, where that is not the value of `end`: from 2⁵³ on, a float and the next whole number
+    /// are the same float.
+    beyond: Option<CursorValue>,
 }
 
 impl Grid {
@@ -106,7 +109,11 @@ impl Grid {
         };
         let (origin, greatest) = (whole(min)?, whole(max)?);
         let step = i128::from(size).max(1) * unit;
-        Ok(Self { origin, step, end: greatest + 1, last: (greatest - origin).max(0) / step, value })
+        let beyond = match max {
+            CursorValue::Float(max) => Some(CursorValue::Float(((greatest + 1) as f64).max(max.next_up()))),
+            _ => None,
+        };
+        Ok(Self { origin, step, end: greatest + 1, last: (greatest - origin).max(0) / step, value, beyond })
     }
 
     fn start(&self, index: i128) -> i128 {
@@ -118,15 +125,19 @@ impl Grid {
         Some((floor(key)? - self.origin).div_euclid(self.step).min(self.last))
     }
 
-    /// The greatest grid value below range `index`.
+    /// The greatest value below range `index`; of decimals, the greatest whole one.
     fn below(&self, index: i128) -> Option<CursorValue> {
-        (self.value)(self.start(index) - 1)
+        match (self.value)(self.start(index)) {
+            Some(CursorValue::Float(start)) => Some(CursorValue::Float(start.next_down())),
+            _ => (self.value)(self.start(index) - 1),
+        }
     }
 
     fn piece(&self, column: &str, index: i128) -> Piece {
         let (start, end) = (self.start(index), self.start(index + 1).min(self.end));
         // Past the greatest value of the type the range stays open.
-        let (from, to) = ((self.value)(start), (self.value)(end));
+        let from = (self.value)(start);
+        let to = self.beyond.clone().filter(|_| end == self.end).or_else(|| (self.value)(end));
         let label = |value: Option<CursorValue>| value.map(|v| v.to_string());
         let (first, last) = (label(from.clone()), label((self.value)(end - 1)));
         let filter = Filter::Range { column: column.to_owned(), from, to, include_null: false };
@@ -186,6 +197,17 @@ mod tests {
         assert_eq!(grid.index_of(&max), Some(3));
         let grid = Grid::new("k", &CursorValue::UInt(0), &CursorValue::UInt(u64::MAX), u64::MAX).unwrap();
         assert_eq!(grid.last, 1);
+    }
+
+    #[test]
+    fn floats_without_fractions_are_in_a_range_too() {
+        let (min, max) = (CursorValue::Float(0.0), CursorValue::Float(1e17));
+        let grid = Grid::new("k", &min, &max, 10_000_000_000_000_000).unwrap();
+        let Filter::Range { from, to, .. } = grid.piece("k", grid.last).filter else { panic!("a range") };
+        assert_eq!((from, to), (Some(max), Some(CursorValue::Float(1e17_f64.next_up()))));
+        // Half way between two floats, which rounds to the one above.
+        let grid = Grid::new("k", &CursorValue::Float(1e16), &CursorValue::Float(2e16), 100).unwrap();
+        assert_eq!(grid.below(1), Some(CursorValue::Float(1e16 + 98.0)));
     }
 
     #[test]

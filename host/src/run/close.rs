@@ -8,7 +8,7 @@ use crate::secret;
 use crate::window::Open;
 
 impl Run<'_> {
-    /// A failed attempt has cleaned up after itself, so its intent has nothing left to protect. It stays for the next
+    /// What a failed attempt left is removed here, so its intent has nothing left to protect. It stays for the next
     /// run only when the state cannot be written, when parts cannot be removed, or when a defect makes it doubtful that
     /// everything was cleaned up.
     pub(super) fn close(&self, open: Option<&mut Open<'_>>, error: Error) -> Error {
@@ -22,14 +22,15 @@ impl Run<'_> {
         error
     }
 
-    /// Removes what finished chunks of a failed run have left, unless a later run can go on from them.
+    /// Removes what a failed run has published, unless a later run can go on from it: its chunks, or a whole window that
+    /// something failed for afterwards.
     pub(super) fn give_up(&self, open: &mut Open<'_>, error: &Error) -> Result<()> {
         let refused = matches!(error, Error::Refused(_));
         if !refused && open.is_resumable()? {
             tracing::warn!("chunks that are done are kept: `rivet run --resume` goes on with the others");
             return Ok(());
         }
-        if refused || open.is_split() {
+        if refused || open.may_have_parts()? {
             // Also after a signal: the parts would be in no manifest.
             let destination = &self.job.destination;
             let mut to = destination.plugin.open_destination(&destination.options, &Cancel::new())?;

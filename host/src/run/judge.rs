@@ -23,10 +23,13 @@ impl Run<'_> {
             let reading = open.recorded()?.unwrap_or_else(Reading::everything);
             let source = &self.job.source;
             let mut from = source.plugin.open_source(&source.options, self.cancel)?;
-            if let Err(e) = self.reconcile(&reading, &mut from) {
+            let reconciled = self.reconcile(&reading, &mut from);
+            // A count that failed says nothing about the rows: the window waits for the next attempt, or run.
+            if let Err(e @ Error::Refused(_)) = reconciled {
                 self.give_up(open, &e)?;
                 return Err(e);
             }
+            reconciled?;
         }
         self.summary.quality = self.job.export.quality.as_ref().map(|_| true);
         open.publish_manifest(None, self.summary.retries > 0, to)?;
@@ -58,8 +61,7 @@ impl Run<'_> {
     pub(super) fn prepare_quality(&mut self, schema: &Schema, reading: &Reading) -> Result<()> {
         let export = self.job.export;
         let Some(rules) = &export.quality else { return Ok(()) };
-        let rest = reading.pending.len() < reading.pieces.len();
-        if !rest || self.quality.is_none() {
+        if !reading.is_rest() || self.quality.is_none() {
             let dir = self.state.path().parent().unwrap_or(Path::new("."));
             self.quality = Some(Quality::new(&export.name, rules, schema, dir)?);
         }

@@ -3,15 +3,15 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rivet_plugin_api::abi::{DestinationHandle, WriterHandle};
-use rivet_plugin_api::{Category, Part, WriteRequest};
+use rivet_plugin_api::{Category, Error as ApiError, Part, WriteRequest};
 use serde_json::json;
 
 use super::{Window, manifest, sweep};
 use crate::clock;
 use crate::config::Mode;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::reading::{Reading, cursor_of};
-use crate::state::{ChunkPlan, Commit, Intent, RunMetrics, SchemaColumn};
+use crate::state::{ChunkPlan, Commit, Intent, RunMetrics, SchemaChange, SchemaColumn};
 
 /// What a single writer may hold in memory.
 const WRITER_BYTES: u64 = 48 << 20;
@@ -32,6 +32,8 @@ pub struct Open<'a> {
     /// By chunk, whether its names are ours: then an earlier attempt's part is replaced.
     begun: Vec<AtomicBool>,
     renamed: u32,
+    /// Whether the name of the manifest turned out to be somebody else's.
+    has_foreign_manifest: bool,
 }
 
 fn begun(intent: &Intent) -> Vec<AtomicBool> {
@@ -51,7 +53,7 @@ pub(super) fn columns_of(intent: &Intent) -> Option<Vec<SchemaColumn>> {
 
 impl<'a> Open<'a> {
     pub(super) fn new(window: &'a Window<'a>, intent: Intent) -> Self {
-        Self { window, begun: begun(&intent), intent, renamed: 0 }
+        Self { window, begun: begun(&intent), intent, renamed: 0, has_foreign_manifest: false }
     }
 
     /// The rows of the window, when they are fixed.
@@ -147,30 +149,57 @@ impl<'a> Open<'a> {
     /// Takes the next name after another program took the present one while this window was being written, and says
     /// whether it did. Nothing of that program's is touched.
     pub fn evade(&mut self, error: &rivet_plugin_api::Error) -> Result<bool> {
-        if error.category() != Category::Conflict || self.is_split() {
+        if error.category() != Category::Conflict || self.may_have_parts()? {
             return Ok(false);
         }
-        // One chunk, and it was refused: nothing of this window is at the destination.
         let plans = self.plans();
         self.window.lock.replan(&mut self.intent, &plans, clock::now())?;
         self.begun = begun(&self.intent);
         self.rename(error)
     }
 
-    /// Prepares for another attempt, which reads `reading`. Of another plan nothing may stay at the destination.
-    pub fn replan(&mut self, reading: &Reading, destination: &mut DestinationHandle) -> Result<()> {
+    /// Prepares for another attempt, which reads `reading` with these columns. Of another plan nothing may stay at the
+    /// destination.
+    ///
+    /// # Errors
+    /// Chunks that are done have other columns: the files of one export would not fit together.
+    pub fn replan(
+        &mut self,
+        reading: &Reading,
+        columns: &[SchemaColumn],
+        destination: &mut DestinationHandle,
+    ) -> Result<()> {
         self.reload()?;
         let chunks = reading.chunks();
         let same = self.plans() == chunks && cursor_of(&self.intent) == reading.cursor;
         // Chunks that are worth nothing without the others are of one snapshot: with a new one, all are read again.
         let all = self.is_split() && reading.stops_at_failure;
-        if all || !same {
+        let recorded = columns_of(&self.intent).unwrap_or_default();
+        if same && !all && reading.is_rest() {
+            return self.check_columns(&recorded, columns);
+        }
+        if all || !same || recorded != columns {
             sweep::remove(&self.intent, &self.window.job.format(), destination)?;
             self.intent.window["cursor"] = json!(reading.cursor);
+            self.intent.window["columns"] = json!(columns);
             self.window.lock.replan(&mut self.intent, &chunks, clock::now())?;
             self.begun = begun(&self.intent);
         }
         Ok(())
+    }
+
+    fn check_columns(&self, done: &[SchemaColumn], now: &[SchemaColumn]) -> Result<()> {
+        // A declaration about NULL changes nothing in the files.
+        let of = |columns: &[SchemaColumn]| {
+            columns.iter().map(|c| (c.name.clone(), c.data_type.clone())).collect::<Vec<_>>()
+        };
+        if of(done) == of(now) {
+            return Ok(());
+        }
+        let (export, changes) = (&self.intent.export, SchemaChange::between(done, now).details().join("; "));
+        let text = format!("the columns of export \"{export}\" are not those of the chunks that are done: {changes}");
+        let reset = format!("`rivet state reset-chunks --export {export}`");
+        Err(ApiError::config(text).hint(format!("restore the columns, or give the chunks up by {reset}")).into())
     }
 
     fn plans(&self) -> Vec<ChunkPlan> {
@@ -213,7 +242,9 @@ impl<'a> Open<'a> {
         }
         self.reload()?;
         let redone = retried || self.window.run_id().is_some();
-        manifest::publish(self.window.job, &self.intent, columns, redone, destination)
+        let published = manifest::publish(self.window.job, &self.intent, columns, redone, destination);
+        self.has_foreign_manifest = matches!(&published, Err(Error::Run(e)) if e.category() == Category::Conflict);
+        published
     }
 
     /// Closes the window: files, schema, metrics and the end of the intent in one transaction. `columns` are those of
@@ -234,8 +265,13 @@ impl<'a> Open<'a> {
         Ok(self.window.lock.commit(&self.intent, &commit, clock::now())?)
     }
 
-    /// Whether chunks of a failed attempt may lie at the destination.
-    pub fn is_split(&self) -> bool {
+    /// Whether parts of a failed attempt may lie at the destination.
+    pub fn may_have_parts(&mut self) -> Result<bool> {
+        self.reload()?;
+        Ok(self.is_split() || self.intent.chunks.iter().any(|chunk| !chunk.parts.is_empty()))
+    }
+
+    fn is_split(&self) -> bool {
         self.intent.chunks.len() > 1
     }
 
@@ -246,9 +282,12 @@ impl<'a> Open<'a> {
         Ok(checkpoint && self.intent.chunks.iter().any(|chunk| chunk.done))
     }
 
-    /// Removes what finished chunks of a failed attempt have left at the destination.
+    /// Removes what a failed attempt has left at the destination.
     pub fn discard(&mut self, destination: &mut DestinationHandle) -> Result<()> {
         self.reload()?;
+        if self.has_foreign_manifest {
+            return sweep::remove_parts(&self.intent, &self.window.job.format(), destination);
+        }
         sweep::remove(&self.intent, &self.window.job.format(), destination)
     }
 

@@ -8,9 +8,15 @@ use super::open::base_name;
 use crate::error::Result;
 use crate::state::Intent;
 
+/// Removes every part and the manifest of a window.
+pub(super) fn remove(left: &Intent, format: &Format, destination: &mut DestinationHandle) -> Result<()> {
+    remove_parts(left, format, destination)?;
+    if left.chunks.iter().any(|chunk| chunk.begun) { manifest::remove(left, destination) } else { Ok(()) }
+}
+
 /// Removes every part that is recorded, and every file that has a name which the destination gave to this window: it
 /// may have become visible just before the run was killed. `format` is that of these files.
-pub(super) fn remove(left: &Intent, format: &Format, destination: &mut DestinationHandle) -> Result<()> {
+pub(super) fn remove_parts(left: &Intent, format: &Format, destination: &mut DestinationHandle) -> Result<()> {
     for (index, chunk) in left.chunks.iter().enumerate().filter(|(_, chunk)| chunk.begun) {
         for part in &chunk.parts {
             match destination.remove(&part.name) {
@@ -24,7 +30,7 @@ pub(super) fn remove(left: &Intent, format: &Format, destination: &mut Destinati
             remove_unrecorded(left, index, format, destination)?;
         }
     }
-    if left.chunks.iter().any(|chunk| chunk.begun) { manifest::remove(left, destination) } else { Ok(()) }
+    Ok(())
 }
 
 fn remove_unrecorded(left: &Intent, chunk: usize, format: &Format, destination: &mut DestinationHandle) -> Result<()> {

@@ -51,6 +51,19 @@ const HUNDRED: &str = "create table orders (id integer primary key, note text);
         select i, 'note ' || i from n";
 
 #[test]
+fn floats_that_have_no_fractions_any_more_are_read() {
+    for (size, keys) in [
+        ("10000000000000000", "(0.0), (3.5e16), (1e17)"),
+        ("100", "(1e16), (1.0000000000000002e16), (10000000000000100.0), (2e16)"),
+    ] {
+        let sandbox = Sandbox::new();
+        database(&sandbox, &format!("create table orders (id real); insert into orders values {keys}"));
+        let outcome = sandbox.run(&config(&format!("chunk_size: {size}")));
+        outcome.expect(0, &[&format!("rows:        {}\n", keys.matches('(').count())]);
+    }
+}
+
+#[test]
 fn ranges_and_numbers_are_those_of_the_predecessor() {
     for parallel in [1, 3] {
         let sandbox = Sandbox::new();
