@@ -9,6 +9,7 @@ mod postgres;
 mod private;
 mod proxy;
 mod sandbox;
+mod tables;
 mod webhook;
 
 pub use database::{Database, Kind, line};
@@ -18,6 +19,7 @@ pub use postgres::Postgres;
 pub use private::Private;
 pub use proxy::{Fault, Proxy};
 pub use sandbox::{Outcome, Running, Sandbox, built, workspace};
+pub use tables::{Source, Tables};
 pub use webhook::{Answer, Request, Webhook};
 
 use std::path::Path;

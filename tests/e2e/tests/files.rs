@@ -6,18 +6,27 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-use rivet_e2e::{MODES, Outcome, SEEN, Sandbox, read_with};
+use rivet_e2e::{MODES, Outcome, SEEN, Sandbox, Source, Tables, on_all, read_with};
 use rusqlite::Connection;
 use serde_json::Value;
+
+on_all!(
+    narrow_rows_are_split_at_the_limit,
+    wide_rows_are_split_at_the_limit,
+    no_rows_make_no_file_in_any_mode_and_format,
+    every_codec_and_level_is_read_by_others,
+    files_say_where_they_come_from,
+);
 
 const QUERY: &str = "select id, seen, note, weight from t";
 
 /// The keys of each format.
 const FORMATS: [&str; 4] = ["format: parquet", "format: csv", "format: arrow", "format: arrow\n    arrow_layout: file"];
 
-/// A sandbox whose `shop.db` has a table of `rows` rows with `digits` random digits each, some NULL and some empty.
-fn shop(rows: u32, digits: u32) -> Sandbox {
-    let sandbox = Sandbox::new();
+/// A sandbox whose `shop.db` has a table of `rows` rows with `digits` random digits each, some NULL and some empty; a
+/// server gets the very same.
+fn shop(tables: &Tables<'_>, rows: u32, digits: u32) -> Sandbox {
+    let sandbox = tables.sandbox();
     let db = Connection::open(sandbox.path().join("shop.db")).unwrap();
     db.execute_batch(&format!(
         "create table t (id integer primary key, seen integer, note text, weight real);
@@ -26,7 +35,34 @@ fn shop(rows: u32, digits: u32) -> Sandbox {
          delete from t where id > {rows}"
     ))
     .unwrap();
+    let types = tables.pick(
+        "",
+        "id int, seen bigint, note text, weight float8",
+        "id int, seen bigint, note longtext, weight double",
+    );
+    if !types.is_empty() {
+        tables.sql(&sandbox, &format!("drop table if exists t; create table t ({types}, primary key (id))"));
+        copy(&db, |rows| tables.sql(&sandbox, &format!("insert into t values {rows}")));
+    }
     sandbox
+}
+
+/// Has `insert` take all rows as SQL, no more at a time than an argument of a program may hold.
+fn copy(db: &Connection, insert: impl Fn(&str)) {
+    let row = "'(' || id || ',' || seen || ',' || quote(note) || ',' || printf('%!.17g', weight) || ')'";
+    let mut statement = db.prepare(&format!("select {row} from t order by id")).unwrap();
+    let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap().map(Result::unwrap);
+    let mut pending = String::new();
+    for row in rows {
+        if pending.len() + row.len() > 100_000 {
+            insert(&std::mem::take(&mut pending));
+        }
+        pending += if pending.is_empty() { "" } else { "," };
+        pending += &row;
+    }
+    if !pending.is_empty() {
+        insert(&pending);
+    }
 }
 
 /// One export of a configuration: its name and the lines that tell it apart.
@@ -37,10 +73,9 @@ fn export(name: &str, lines: &str) -> String {
     )
 }
 
-fn config(batch: u32, exports: &str) -> String {
-    format!(
-        "source: {{ type: sqlite, path: shop.db, tuning: {{ profile: fast, batch_size: {batch} }} }}\nexports:\n{exports}"
-    )
+fn config(tables: &Tables<'_>, batch: u32, exports: &str) -> String {
+    let source = tables.source(&format!("profile: fast, batch_size: {batch}"));
+    format!("{source}\nexports:\n{}", exports.replace(QUERY, &QUERY.replace(" t", &format!(" {}", tables.table("t")))))
 }
 
 fn validate(sandbox: &Sandbox, config: &str) -> Outcome {
@@ -94,8 +129,8 @@ fn sizes(sandbox: &Sandbox, names: &[String]) -> Vec<Vec<u64>> {
 }
 
 /// A run of every mode in every format, with files of at most `limit` bytes and a batch's more.
-fn assert_sizes(rows: u32, digits: u32, batch: u32, limit: u64) {
-    let sandbox = shop(rows, digits);
+fn assert_sizes(tables: &Tables<'_>, rows: u32, digits: u32, batch: u32, limit: u64) {
+    let sandbox = shop(tables, rows, digits);
     let mut exports = String::new();
     for (mode, (_, lines)) in MODES.iter().enumerate() {
         for (format, key) in FORMATS.iter().enumerate() {
@@ -103,7 +138,7 @@ fn assert_sizes(rows: u32, digits: u32, batch: u32, limit: u64) {
             exports += &export(&format!("m{mode}f{format}"), &format!("{key}\n    max_file_size: {limit}B\n{chunk}"));
         }
     }
-    validate(&sandbox, &config(batch, &exports));
+    validate(&sandbox, &config(tables, batch, &exports));
     let files = by_export(&sandbox);
     assert_eq!(files.len(), MODES.len() * FORMATS.len());
     // Numbers, commas and the heads of Arrow's buffers come to the digits.
@@ -127,35 +162,34 @@ fn assert_sizes(rows: u32, digits: u32, batch: u32, limit: u64) {
     assert_complete(&sandbox, files.len());
 }
 
-#[test]
-fn narrow_rows_are_split_at_the_limit() {
-    assert_sizes(3000, 10, 100, 10_000);
+fn narrow_rows_are_split_at_the_limit(source: Source) {
+    source.each("files_narrow", |tables| assert_sizes(tables, 3000, 10, 100, 10_000));
 }
 
-#[test]
-fn wide_rows_are_split_at_the_limit() {
-    assert_sizes(150, 20_000, 5, 200_000);
+fn wide_rows_are_split_at_the_limit(source: Source) {
+    source.each("files_wide", |tables| assert_sizes(tables, 150, 20_000, 5, 200_000));
 }
 
-#[test]
-fn no_rows_make_no_file_in_any_mode_and_format() {
-    for (skip, status) in [("", "success"), ("\n    skip_empty: true", "skipped")] {
-        let sandbox = shop(0, 0);
-        let mut exports = String::new();
-        for (mode, (_, lines)) in MODES.iter().enumerate() {
-            for (format, key) in FORMATS.iter().enumerate() {
-                exports +=
-                    &export(&format!("m{mode}f{format}"), &format!("{key}{skip}\n    max_file_size: 1KB\n{lines}"));
+fn no_rows_make_no_file_in_any_mode_and_format(source: Source) {
+    source.each("files_none", |tables| {
+        for (skip, status) in [("", "success"), ("\n    skip_empty: true", "skipped")] {
+            let sandbox = shop(tables, 0, 0);
+            let mut exports = String::new();
+            for (mode, (_, lines)) in MODES.iter().enumerate() {
+                for (format, key) in FORMATS.iter().enumerate() {
+                    exports +=
+                        &export(&format!("m{mode}f{format}"), &format!("{key}{skip}\n    max_file_size: 1KB\n{lines}"));
+                }
             }
+            let outcome = validate(&sandbox, &config(tables, 1000, &exports));
+            let count = |text: &str| outcome.stdout.matches(text).count();
+            let all = MODES.len() * FORMATS.len();
+            assert_eq!((count(&format!("status:      {status}")), count("rows:        0\n")), (all, all), "{outcome}");
+            assert_eq!(count("files:       0\n"), all, "{outcome}");
+            assert!(sandbox.out().is_empty(), "{:?}", sandbox.out());
+            sandbox.rivet(&["state", "files", "--config", "rivet.yaml"]).expect(0, &["No files recorded yet."]);
         }
-        let outcome = validate(&sandbox, &config(1000, &exports));
-        let count = |text: &str| outcome.stdout.matches(text).count();
-        let all = MODES.len() * FORMATS.len();
-        assert_eq!((count(&format!("status:      {status}")), count("rows:        0\n")), (all, all), "{outcome}");
-        assert_eq!(count("files:       0\n"), all, "{outcome}");
-        assert!(sandbox.out().is_empty(), "{:?}", sandbox.out());
-        sandbox.rivet(&["state", "files", "--config", "rivet.yaml"]).expect(0, &["No files recorded yet."]);
-    }
+    });
 }
 
 /// Each codec, the ends of its levels where it has any, and what the footer of a Parquet file calls it.
@@ -175,41 +209,45 @@ fn levels() -> impl Iterator<Item = (&'static str, Option<i32>, &'static str)> {
     })
 }
 
-#[test]
-fn every_codec_and_level_is_read_by_others() {
-    let sandbox = shop(2000, 20);
-    let (mut exports, mut expected) = (String::new(), BTreeMap::new());
-    for (codec, level, name) in levels() {
-        let keys = level.map_or_else(String::new, |level| format!("\n    compression_level: {level}"));
-        for (format, key) in FORMATS.iter().enumerate().filter(|(format, _)| *format != 1) {
-            if format > 1 && ["gzip", "snappy"].contains(&codec) {
-                continue;
+fn every_codec_and_level_is_read_by_others(source: Source) {
+    source.each("files_codecs", |tables| {
+        let sandbox = shop(tables, 2000, 20);
+        let (mut exports, mut expected) = (String::new(), BTreeMap::new());
+        for (codec, level, name) in levels() {
+            let keys = level.map_or_else(String::new, |level| format!("\n    compression_level: {level}"));
+            for (format, key) in FORMATS.iter().enumerate().filter(|(format, _)| *format != 1) {
+                if format > 1 && ["gzip", "snappy"].contains(&codec) {
+                    continue;
+                }
+                let export_name =
+                    format!("f{format}{codec}{}", level.map_or_else(String::new, |level| level.to_string()));
+                exports += &export(&export_name, &format!("{key}\n    compression: {codec}{keys}"));
+                expected.insert(export_name, name);
             }
-            let export_name = format!("f{format}{codec}{}", level.map_or_else(String::new, |level| level.to_string()));
-            exports += &export(&export_name, &format!("{key}\n    compression: {codec}{keys}"));
-            expected.insert(export_name, name);
         }
-    }
-    let outcome = validate(&sandbox, &config(500, &exports));
-    assert_eq!(outcome.stdout.matches("validated:   pass").count(), expected.len(), "{outcome}");
-    let files = by_export(&sandbox);
-    assert!(files.keys().eq(expected.keys()), "{files:?}");
-    assert_complete(&sandbox, files.len());
-    let parquet: Vec<_> = sandbox.out().into_iter().filter(|name| name.ends_with(".parquet")).collect();
-    for (name, footer) in parquet.iter().zip(footers(&sandbox, &parquet).unwrap_or_default()) {
-        let export = name.split('_').next().unwrap();
-        assert_eq!(footer["codecs"], serde_json::json!([expected[export]]), "{name}");
-    }
-    // A level is heeded, and Arrow's buffers are compressed.
-    let bytes = |export: &str| fs::metadata(sandbox.path().join("out").join(&files[export][0])).unwrap().len();
-    for (small, large) in [("f0gzip10", "f0gzip0"), ("f2zstd", "f2none"), ("f2lz4", "f2none"), ("f3zstd", "f3none")] {
-        assert!(bytes(small) < bytes(large), "{small}: {}, {large}: {}", bytes(small), bytes(large));
-    }
+        let outcome = validate(&sandbox, &config(tables, 500, &exports));
+        assert_eq!(outcome.stdout.matches("validated:   pass").count(), expected.len(), "{outcome}");
+        let files = by_export(&sandbox);
+        assert!(files.keys().eq(expected.keys()), "{files:?}");
+        assert_complete(&sandbox, files.len());
+        let parquet: Vec<_> = sandbox.out().into_iter().filter(|name| name.ends_with(".parquet")).collect();
+        for (name, footer) in parquet.iter().zip(footers(&sandbox, &parquet).unwrap_or_default()) {
+            let export = name.split('_').next().unwrap();
+            assert_eq!(footer["codecs"], serde_json::json!([expected[export]]), "{name}");
+        }
+        // A level is heeded, and Arrow's buffers are compressed.
+        let bytes = |export: &str| fs::metadata(sandbox.path().join("out").join(&files[export][0])).unwrap().len();
+        for (small, large) in [("f0gzip10", "f0gzip0"), ("f2zstd", "f2none"), ("f2lz4", "f2none"), ("f3zstd", "f3none")]
+        {
+            assert!(bytes(small) < bytes(large), "{small}: {}, {large}: {}", bytes(small), bytes(large));
+        }
+    });
 }
 
 #[test]
 fn wrong_levels_sizes_and_codecs_are_refused_before_anything_is_read() {
-    let sandbox = shop(10, 10);
+    let tables = Tables::embedded();
+    let sandbox = shop(&tables, 10, 10);
     let mut cases = vec![
         ("compression: snappy\n    format: arrow".to_owned(), "\"snappy\"".to_owned()),
         ("arrow_layout: file\n    format: csv".to_owned(), "\"csv\"".to_owned()),
@@ -226,7 +264,7 @@ fn wrong_levels_sizes_and_codecs_are_refused_before_anything_is_read() {
         }
     }
     for (keys, value) in &cases {
-        let outcome = sandbox.try_run(&config(1000, &export("things", keys)));
+        let outcome = sandbox.try_run(&config(&tables, 1000, &export("things", keys)));
         outcome.expect(2, &["in export \"things\"", value]);
         assert!(sandbox.out().is_empty(), "{:?}", sandbox.out());
     }
@@ -237,8 +275,9 @@ fn row_groups_are_bounded_by_bytes_and_not_by_batches() {
     // What a single writer may hold, and a batch.
     const MOST: u64 = (48 + 8) << 20;
     for (rows, digits, batch, groups) in [(4500, 20_000, 100, 2), (200_000, 4, 1000, 1)] {
-        let sandbox = shop(rows, digits);
-        sandbox.run(&config(batch, &export("things", "format: parquet\n    compression: none")));
+        let tables = Tables::embedded();
+        let sandbox = shop(&tables, rows, digits);
+        sandbox.run(&config(&tables, batch, &export("things", "format: parquet\n    compression: none")));
         let Some(footers) = footers(&sandbox, &sandbox.out()) else { return };
         let found = footers[0]["groups"].as_array().unwrap();
         assert_eq!(found.len(), groups, "{found:?}");
@@ -247,20 +286,22 @@ fn row_groups_are_bounded_by_bytes_and_not_by_batches() {
     }
 }
 
-#[test]
-fn files_say_where_they_come_from() {
-    let sandbox = shop(10, 10);
-    let exports: String =
-        [0, 2, 3].map(|format| export(&format!("f{format}"), &format!("mode: full\n    {}", FORMATS[format]))).concat();
-    let outcome = sandbox.run(&config(1000, &exports));
-    let names = sandbox.out();
-    for (name, footer) in names.iter().zip(footers(&sandbox, &names).unwrap_or_default()) {
-        let metadata = &footer["metadata"];
-        let run_id = metadata["rivet.run_id"].as_str().unwrap();
-        assert_eq!(metadata["rivet.export"], name.split('_').next().unwrap());
-        assert_eq!(metadata["rivet.source_type"], "sqlite");
-        outcome.expect(0, &[&format!("run_id:      {run_id}\n")]);
-    }
+fn files_say_where_they_come_from(source: Source) {
+    source.each("files_metadata", |tables| {
+        let sandbox = shop(tables, 10, 10);
+        let exports: String = [0, 2, 3]
+            .map(|format| export(&format!("f{format}"), &format!("mode: full\n    {}", FORMATS[format])))
+            .concat();
+        let outcome = sandbox.run(&config(tables, 1000, &exports));
+        let names = sandbox.out();
+        for (name, footer) in names.iter().zip(footers(&sandbox, &names).unwrap_or_default()) {
+            let metadata = &footer["metadata"];
+            let run_id = metadata["rivet.run_id"].as_str().unwrap();
+            assert_eq!(metadata["rivet.export"], name.split('_').next().unwrap());
+            assert_eq!(metadata["rivet.source_type"], tables.pick("sqlite", "postgres", "mysql"));
+            outcome.expect(0, &[&format!("run_id:      {run_id}\n")]);
+        }
+    });
 }
 
 #[test]

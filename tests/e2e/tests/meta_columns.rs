@@ -1,8 +1,10 @@
 //! `meta_columns` in the files: hashes as an independent script computes them, one time a chunk, one run id.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-use rivet_e2e::{Postgres, Sandbox, read_with};
+use rivet_e2e::{Kind, Sandbox, on_both, read_with};
 use rusqlite::Connection;
+
+on_both!(every_hash_is_that_of_the_formula);
 
 fn config(source: &str, query: &str, mode: &str, format: &str) -> String {
     format!(
@@ -28,27 +30,44 @@ fn compared(sandbox: &Sandbox) -> Option<u64> {
     files.iter().map(count).sum()
 }
 
-#[test]
-fn every_hash_of_a_postgres_table_is_that_of_the_formula() {
-    let Some(postgres) = Postgres::schema("meta_columns") else { return };
-    postgres.sql(
-        "create table meta_columns.rows as select i as id, i::smallint as small, i * 4000000000 as big, i / 7.0::float8 as f8,
-             (i / 7.0)::float4 as f4, i % 2 = 0 as flag, 'Zoë ' || i as name, (i / 3.0)::numeric(20, 6) as amount,
-             date '0001-01-01' + i * 1000 as day, timestamp '1969-12-31 23:59:59.5' + i * interval '1 ms' as at,
-             timestamptz '2024-02-29 12:00:00+05' + i * interval '1 hour' as tz, decode(md5(i::text), 'hex') as raw,
-             case when i % 3 = 0 then null else i end as maybe, array[i, null, -i] as list, md5(i::text)::uuid as key,
-             jsonb_build_object('a', i) as doc, time '00:00:00.000001' * 0 + i * interval '1 s' as span
-         from generate_series(0, 499) i",
-    );
-    let source = format!("{{ type: postgres, url: \"{}\", tuning: {{ profile: fast }} }}", postgres.url);
-    for mode in ["full", "chunked\n    chunk_column: id\n    chunk_size: 200\n    parallel: 2"] {
-        let sandbox = Sandbox::new();
-        sandbox
-            .run(&config(&source, "select * from meta_columns.rows", mode, "parquet"))
-            .expect(0, &["rows:        500"]);
-        let Some(rows) = compared(&sandbox) else { return };
-        assert_eq!(rows, 500);
-    }
+/// 500 rows of many types.
+const POSTGRES: &str =
+    "create table many as select i as id, i::smallint as small, i * 4000000000 as big, i / 7.0::float8 as f8,
+         (i / 7.0)::float4 as f4, i % 2 = 0 as flag, 'Zoë ' || i as name, (i / 3.0)::numeric(20, 6) as amount,
+         date '0001-01-01' + i * 1000 as day, timestamp '1969-12-31 23:59:59.5' + i * interval '1 ms' as at,
+         timestamptz '2024-02-29 12:00:00+05' + i * interval '1 hour' as tz, decode(md5(i::text), 'hex') as raw,
+         case when i % 3 = 0 then null else i end as maybe, array[i, null, -i] as list, md5(i::text)::uuid as key,
+         jsonb_build_object('a', i) as doc, time '00:00:00.000001' * 0 + i * interval '1 s' as span
+     from generate_series(0, 499) i";
+
+/// The same for servers of the other family, also for those without WITH and json.
+const MYSQL: &str = "set time_zone = '+00:00';
+    create table many (id int, tiny tinyint, small smallint unsigned, big bigint unsigned, f8 double, f4 float, flag bit(1),
+        bits bit(12), name varchar(20) character set utf8mb4, amount decimal(20, 6), day date, at datetime(3),
+        tz timestamp(6) null, raw varbinary(16), maybe int, y year, t time(1), kind enum('even', 'odd'));
+    insert into many select i, i % 100 - 50, i * 100, 18446744073709551615 - i, i / 7.0e0, i / 7.0e0, i % 2, i,
+        concat('Zoë ', i), i / 3.0, date_add('1000-01-01', interval i * 1000 day),
+        date_add('1969-12-31 23:59:59.500', interval i * 1000 microsecond), date_add('2024-02-29 12:00:00', interval i hour),
+        unhex(md5(i)), if(i % 3 = 0, null, i), 1901 + i % 200, sec_to_time(i - 250), 1 + i % 2
+    from (select a.d + 10 * b.d + 100 * c.d as i from
+        (select 0 as d union select 1 union select 2 union select 3 union select 4 union select 5 union select 6
+            union select 7 union select 8 union select 9) a,
+        (select 0 as d union select 1 union select 2 union select 3 union select 4 union select 5 union select 6
+            union select 7 union select 8 union select 9) b,
+        (select 0 as d union select 1 union select 2 union select 3 union select 4) c) n";
+
+fn every_hash_is_that_of_the_formula(kind: Kind) {
+    kind.each("meta_columns", |database| {
+        database.sql(database.either(POSTGRES, MYSQL));
+        let source = format!("{{ type: {}, url_env: DATABASE_URL, tuning: {{ profile: fast }} }}", kind.name());
+        for mode in ["full", "chunked\n    chunk_column: id\n    chunk_size: 200\n    parallel: 2"] {
+            let sandbox = database.sandbox(database.url());
+            let query = format!("select * from {}.many", database.name());
+            sandbox.run(&config(&source, &query, mode, "parquet")).expect(0, &["rows:        500"]);
+            let Some(rows) = compared(&sandbox) else { return };
+            assert_eq!(rows, 500);
+        }
+    });
 }
 
 #[test]

@@ -8,8 +8,9 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use rivet_e2e::{Outcome, Sandbox, built, skip};
-use rusqlite::Connection;
+use rivet_e2e::{Outcome, Sandbox, Source, Tables, built, on_all, skip};
+
+on_all!(a_changed_byte_is_found_in_every_mode);
 
 const MODES: [&str; 3] = [
     "full",
@@ -17,25 +18,31 @@ const MODES: [&str; 3] = [
     "chunked\n    chunk_column: id\n    chunk_size: 100\n    parallel: 2",
 ];
 
-fn config(mode: &str, format: &str) -> String {
+fn config(tables: &Tables<'_>, mode: &str, format: &str) -> String {
     format!(
-        "source: {{ type: sqlite, path: shop.db, tuning: {{ throttle_ms: 0 }} }}
+        "{}
 exports:
   - name: orders
-    query: select * from orders
+    query: select * from {}
     mode: {mode}
     format: {format}
     destination: {{ type: local, path: out }}
-"
+",
+        tables.source("throttle_ms: 0"),
+        tables.table("orders")
     )
 }
 
-fn orders(sandbox: &Sandbox, ids: std::ops::RangeInclusive<u32>) {
-    let db = Connection::open(sandbox.path().join("shop.db")).unwrap();
-    db.execute_batch("create table if not exists orders (id integer primary key, note text)").unwrap();
-    for id in ids {
-        db.execute("insert into orders values (?1, 'note ' || ?1)", [id]).unwrap();
-    }
+/// A sandbox and an empty table.
+fn empty(tables: &Tables<'_>) -> Sandbox {
+    let sandbox = tables.sandbox();
+    tables.sql(&sandbox, "drop table if exists orders; create table orders (id int primary key, note varchar(20))");
+    sandbox
+}
+
+fn orders(tables: &Tables<'_>, sandbox: &Sandbox, ids: std::ops::RangeInclusive<u32>) {
+    let rows: Vec<_> = ids.map(|id| format!("({id}, 'note {id}')")).collect();
+    tables.sql(sandbox, &format!("insert into orders values {}", rows.join(", ")));
 }
 
 /// Runs `rivet` and holds it up each time that it asks the disk to keep a file; meanwhile `damage` befalls each
@@ -80,36 +87,32 @@ fn cut(file: &File) {
 const RUN: [&str; 3] = ["run", "--config", "rivet.yaml"];
 const VALIDATE: [&str; 4] = ["run", "--config", "rivet.yaml", "--validate"];
 
-#[test]
-fn a_changed_byte_is_found_in_every_mode() {
-    for mode in MODES {
-        let sandbox = Sandbox::new();
-        sandbox.write("rivet.yaml", &config(mode, "parquet"));
-        orders(&sandbox, 1..=100);
-        sandbox.rivet(&VALIDATE).expect(0, &["rows:        100", "validated:   pass"]);
-        let before = (sandbox.out(), cursor(&sandbox));
-        orders(&sandbox, 101..=200);
-        let Some(refused) = run_damaged(&sandbox, &VALIDATE, flip) else { return };
-        refused.expect(
-            3,
-            &[
-                "validated:   FAIL",
-                "validation of \"orders_",
-                ".parquet\" failed: the file has other bytes than were written",
-            ],
-        );
-        assert_eq!((sandbox.out(), cursor(&sandbox)), before, "{refused}");
-        let rows = if mode.starts_with("incremental") { 100 } else { 200 };
-        sandbox.rivet(&VALIDATE).expect(0, &[&format!("rows:        {rows}"), "validated:   pass"]);
-    }
+fn a_changed_byte_is_found_in_every_mode(source: Source) {
+    source.each("validate", |tables| MODES.iter().for_each(|mode| assert_found(tables, mode)));
+}
+
+fn assert_found(tables: &Tables<'_>, mode: &str) {
+    let sandbox = empty(tables);
+    sandbox.write("rivet.yaml", &config(tables, mode, "parquet"));
+    orders(tables, &sandbox, 1..=100);
+    sandbox.rivet(&VALIDATE).expect(0, &["rows:        100", "validated:   pass"]);
+    let before = (sandbox.out(), cursor(&sandbox));
+    orders(tables, &sandbox, 101..=200);
+    let Some(refused) = run_damaged(&sandbox, &VALIDATE, flip) else { return };
+    let says = ".parquet\" failed: the file has other bytes than were written";
+    refused.expect(3, &["validated:   FAIL", "validation of \"orders_", says]);
+    assert_eq!((sandbox.out(), cursor(&sandbox)), before, "{refused}");
+    let rows = if mode.starts_with("incremental") { 100 } else { 200 };
+    sandbox.rivet(&VALIDATE).expect(0, &[&format!("rows:        {rows}"), "validated:   pass"]);
 }
 
 #[test]
 fn a_part_that_was_cut_is_found_in_every_format() {
     for format in ["parquet", "csv", "arrow"] {
-        let sandbox = Sandbox::new();
-        sandbox.write("rivet.yaml", &config("full", format));
-        orders(&sandbox, 1..=100);
+        let tables = Tables::embedded();
+        let sandbox = empty(&tables);
+        sandbox.write("rivet.yaml", &config(&tables, "full", format));
+        orders(&tables, &sandbox, 1..=100);
         let Some(refused) = run_damaged(&sandbox, &VALIDATE, cut) else { return };
         refused.expect(3, &["bytes were written, but the file has"]);
         assert!(sandbox.out().is_empty(), "{:?}", sandbox.out());
@@ -118,9 +121,10 @@ fn a_part_that_was_cut_is_found_in_every_format() {
 
 #[test]
 fn without_validation_the_manifest_tells() {
-    let sandbox = Sandbox::new();
-    sandbox.write("rivet.yaml", &config("full\n    manifest: true", "csv"));
-    orders(&sandbox, 1..=100);
+    let tables = Tables::embedded();
+    let sandbox = empty(&tables);
+    sandbox.write("rivet.yaml", &config(&tables, "full\n    manifest: true", "csv"));
+    orders(&tables, &sandbox, 1..=100);
     let Some(done) = run_damaged(&sandbox, &RUN, cut) else { return };
     done.expect(0, &["rows:        100"]);
     let manifest: serde_json::Value = serde_json::from_str(&fs::read_to_string(sandbox.only("json")).unwrap()).unwrap();
