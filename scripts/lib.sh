@@ -53,6 +53,13 @@ need_python() {
     export RIVET_TEST_PYTHON=$python
 }
 
+# ClickHouse as a library, a further reader of the files. Nearly a gigabyte with what it needs.
+need_clickhouse() {
+    "$python" -c 'import chdb' 2>/dev/null && return
+    step "installing chdb"
+    "$target/venv/bin/pip" install -q chdb >&2 || fail "pip could not install chdb"
+}
+
 # Kills runs, and fails their system calls, one by one: tests/fault/tests/recovery.
 need_strace() { have strace || apt_install "strace" strace; }
 

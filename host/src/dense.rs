@@ -61,11 +61,12 @@ impl Dense<'_, '_> {
         }
         reader.close()?;
         inspection.keep()?;
-        self.finish(chunk, writer)
+        self.finish(chunk, writer)?;
+        self.open.end_at_chunk(chunk + 1)
     }
 
     fn begin(&mut self, chunk: usize) -> Result<WriterHandle> {
-        self.open.add_chunk()?;
+        self.open.reach_chunk(chunk)?;
         let request = self.open.request(chunk, self.inspector.run_id(), self.verify);
         let writer = self.to.begin(&request, self.inspector.files(), self.cancel)?;
         self.open.record_begun(chunk)?;

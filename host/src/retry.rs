@@ -51,8 +51,7 @@ impl Budget<'_> {
         let pause = spread(self.retry.pause(self.used + 1, error)?, random());
         self.used += 1;
         self.attempts.made.fetch_add(1, Ordering::Relaxed);
-        let reconnects = matches!(words::category(error), Category::Network | Category::Capacity);
-        let label = if reconnects { " reconnecting" } else { "" };
+        let label = if is_of_connection(error) { " reconnecting" } else { "" };
         let (retry, most, ms) = (self.used, self.retry.max_retries, pause.as_millis());
         tracing::warn!("retry {retry}/{most} in {ms}ms{label} ({error})");
         Some(pause)
@@ -88,6 +87,18 @@ fn extra(error: &Error) -> Duration {
     })
 }
 
+/// Whether the connection is what failed, or could not be had. A server that lacks another resource (class 53 of SQLSTATE,
+/// but for 53300, too many connections) may keep it.
+fn is_of_connection(error: &Error) -> bool {
+    let lacks_another =
+        error.code_text().is_some_and(|code| code.len() == 5 && code.starts_with("53") && code != "53300");
+    match words::category(error) {
+        Category::Network => true,
+        Category::Capacity => !lacks_another,
+        _ => false,
+    }
+}
+
 /// Up to a quarter more than `pause`, never less: readers that one outage has stopped do not come back all at once.
 fn spread(pause: Duration, random: u64) -> Duration {
     let more = (pause.as_nanos() / 4).saturating_mul(u128::from(random)) >> u64::BITS;
@@ -115,6 +126,23 @@ mod tests {
         let patient = Retry { max_retries: u32::MAX, backoff: Duration::from_secs(2) };
         assert!(patient.pause(500, &Error::network("reset")).is_some(), "no overflow");
     }
+
+    #[test]
+    fn only_what_ends_connections_is_called_reconnecting() {
+        let capacity = |code: &str| Error::new(Category::Capacity, "no").code(code);
+        for (error, expected) in [
+            (Error::network("reset"), true),
+            (capacity("53300"), true),
+            (capacity("57P03"), true),
+            (capacity("1040"), true),
+            (capacity("53200"), false),
+            (capacity("53100"), false),
+            (Error::new(Category::Timeout, "late").code("57014"), false),
+        ] {
+            assert_eq!(is_of_connection(&error), expected, "{error}");
+        }
+    }
+
     #[test]
     fn a_pause_gets_up_to_a_quarter_longer_and_never_shorter() {
         let second = Duration::from_secs(1);

@@ -20,7 +20,7 @@ impl Watch {
     pub fn new(filter: &Filter, schema: &Schema) -> Self {
         match filter {
             Filter::Window { column, upto, .. } => {
-                let column = schema.index_of(column).ok();
+                let column = find(schema, column);
                 Self { column, only_null: upto.is_none(), nulls: AtomicU64::new(0) }
             }
             _ => Self::default(),
@@ -47,4 +47,10 @@ impl Watch {
     pub fn nulls(&self) -> u64 {
         self.nulls.load(Ordering::Relaxed)
     }
+}
+
+/// The column that a source finds under this name, whether or not it regards case.
+fn find(schema: &Schema, name: &str) -> Option<usize> {
+    let names = || schema.fields().iter().map(|field| field.name());
+    names().position(|n| n == name).or_else(|| names().position(|n| n.eq_ignore_ascii_case(name)))
 }

@@ -156,6 +156,17 @@ impl RunLock {
         Ok(())
     }
 
+    /// Takes chunks back that were added and not begun: `keep` are left.
+    pub fn drop_chunks(&self, intent: &mut Intent, keep: usize, now: Timestamp) -> Result<()> {
+        self.write_open(intent, now, |tx| {
+            let drop = "DELETE FROM rivet_chunk WHERE run_id = ?1 AND chunk_index >= ?2 AND status = 'pending'";
+            tx.execute(drop, params![intent.run_id, keep])?;
+            Ok(())
+        })?;
+        intent.chunks.truncate(keep);
+        Ok(())
+    }
+
     /// Gives the window another name that it never had, after the destination reported the present one as taken.
     pub fn rename(&self, intent: &mut Intent, now: Timestamp) -> Result<()> {
         intent.stamp = self.write_open(intent, now, |tx| {

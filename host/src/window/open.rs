@@ -22,6 +22,9 @@ const CREW_BYTES: u64 = 32 << 20;
 /// A store that refuses one request of many is back sooner than a server that broke a connection.
 const SHORTER: u64 = 4;
 
+/// Chunks that are planned at once where their number is not known.
+const CHUNKS_AHEAD: usize = 64;
+
 /// Names tried before giving up on finding one that is free.
 const MOST_NAMES: u32 = 100;
 
@@ -62,10 +65,23 @@ impl<'a> Open<'a> {
         Ok(Reading::recorded(&self.window.job.export.mode, &self.intent))
     }
 
-    /// Adds a chunk behind the last one.
-    pub fn add_chunk(&mut self) -> Result<()> {
-        self.window.lock.add_chunks(&mut self.intent, &[ChunkPlan::default()], clock::now())?;
-        self.begun.push(AtomicBool::new(false));
+    /// Makes sure that the window has chunk number `chunk`, for plans that are found while they are read. Several are added
+    /// at once, for each addition waits for the disk.
+    pub fn reach_chunk(&mut self, chunk: usize) -> Result<()> {
+        if chunk < self.intent.chunks.len() {
+            return Ok(());
+        }
+        self.window.lock.add_chunks(&mut self.intent, &vec![ChunkPlan::default(); CHUNKS_AHEAD], clock::now())?;
+        self.begun.resize_with(self.intent.chunks.len(), AtomicBool::default);
+        Ok(())
+    }
+
+    /// Takes the chunks back that were added and not needed, all from number `count` on.
+    pub fn end_at_chunk(&mut self, count: usize) -> Result<()> {
+        if count < self.intent.chunks.len() {
+            self.window.lock.drop_chunks(&mut self.intent, count, clock::now())?;
+            self.begun.truncate(count);
+        }
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use rivet_plugin_api::{Error, Result};
 
 mod params;
 
-pub use params::bind;
+pub use params::{bind, unbind};
 
 /// Whose rules decide what is a string, a name or a comment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -60,15 +60,6 @@ pub(crate) fn server_error(body: &ErrorResponseBody) -> (Error, Option<usize>) {
     }
 }
 
-/// Says where in `sql` the server means, as an editor counts.
-pub(crate) fn at_position(error: Error, sql: &str, position: Option<usize>) -> Error {
-    let Some(before) = position.and_then(|position| position.checked_sub(1)) else { return error };
-    let before: String = sql.chars().take(before).collect();
-    let line = before.matches('\n').count() + 1;
-    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-    error.context(format!("at line {line}, column {column} of the query"))
-}
-
 fn from_message(m: ServerMessage) -> Error {
     if m.code == POOLER && m.message.starts_with("unsupported startup parameter") {
         return Error::config(m.message)

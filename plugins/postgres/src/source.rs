@@ -4,7 +4,8 @@ use std::sync::{Arc, PoisonError};
 
 use rivet_plugin_api::{
     BatchReader, Bounds, BoundsRequest, CancelGuard, Column, Context, DescribeRequest, Description, Error, Explanation,
-    Filter, Mapping, Probe, ReadRequest, Result, Source, SourceCapabilities, Split, SplitRequest, Strategy, Timeouts,
+    Filter, Mapping, Params, Probe, ReadRequest, Result, Source, SourceCapabilities, Split, SplitRequest, Strategy,
+    Timeouts,
 };
 
 use crate::batch::{self, BatchBuilder};
@@ -13,7 +14,7 @@ use crate::ranges::Ranges;
 use crate::reader::{Reader, Rows, Slot, release};
 use crate::select::Select;
 use crate::split::{self, Pages, Piece};
-use crate::sql::{bind, statement};
+use crate::sql::{Written, bind, statement};
 use crate::types::{Planned, plan};
 use crate::wire::Connection;
 use crate::{bounds, catalog, explain, filter, session};
@@ -58,7 +59,8 @@ impl Source for Postgres {
     fn describe(&mut self, request: &DescribeRequest, context: &Context) -> Result<Description> {
         let query = bind(&request.query, &request.params)?;
         let columns = self.in_transaction(&Timeouts::default(), None, context, |connection| {
-            let columns = columns(connection, &query, &request.mapping)?;
+            let columns =
+                columns(connection, &query, &request.mapping, written(&request.query, &request.params))?;
             if request.rights {
                 explain::check_rights(connection, statement(&query)?)?;
             }
@@ -68,7 +70,6 @@ impl Source for Postgres {
     }
 
     fn read(&mut self, request: &ReadRequest, context: &Context) -> Result<Box<dyn BatchReader>> {
-        let request = &bound(request)?;
         let (mut connection, interrupt) = self.take(context)?;
         let started = start(&mut connection, request);
         match started {
@@ -85,10 +86,11 @@ impl Source for Postgres {
     }
 
     fn count(&mut self, request: &ReadRequest, context: &Context) -> Result<u64> {
+        let written = written(&request.query, &request.params);
         let request = &bound(request)?;
         let snapshot = request.snapshot.as_deref();
         let rows = self.in_transaction(&request.timeouts, snapshot, context, |connection| {
-            let columns = columns(connection, &request.query, &request.mapping)?;
+            let columns = columns(connection, &request.query, &request.mapping, written)?;
             let (query, filter) = split::resolve(statement(&request.query)?, &request.filter)?;
             let rows = filter::rows(&query, &columns, &filter)?;
             connection.query(&format!("SELECT pg_catalog.count(*) FROM {rows}"))
@@ -101,16 +103,18 @@ impl Source for Postgres {
         let query = bind(&request.query, &request.params)?;
         let snapshot = request.snapshot.as_deref();
         self.in_transaction(&request.timeouts, snapshot, context, |connection| {
-            let columns = columns(connection, &query, &request.mapping)?;
+            let written = written(&request.query, &request.params);
+            let columns = columns(connection, &query, &request.mapping, written)?;
             bounds::bounds(connection, statement(&query)?, &columns, request)
         })
     }
 
     fn explain(&mut self, request: &ReadRequest, context: &Context) -> Result<Explanation> {
+        let written = written(&request.query, &request.params);
         let request = &bound(request)?;
         let snapshot = request.snapshot.as_deref();
         self.in_transaction(&request.timeouts, snapshot, context, |connection| {
-            let select = select(connection, request)?;
+            let select = select(connection, request, written)?;
             explain::explain(connection, &select.sql)
         })
     }
@@ -125,10 +129,11 @@ impl Source for Postgres {
     }
 
     fn split(&mut self, request: &SplitRequest, context: &Context) -> Result<Split> {
+        let written = written(&request.query, &request.params);
         let request = &SplitRequest { query: bind(&request.query, &request.params)?, ..request.clone() };
         let snapshot = request.snapshot.as_deref();
         let split = self.in_transaction(&request.timeouts, snapshot, context, |connection| {
-            columns(connection, &request.query, &Mapping::default())?;
+            columns(connection, &request.query, &Mapping::default(), written)?;
             split::split(connection, request)
         })?;
         if let Some((token, connection)) = &mut self.snapshot
@@ -181,8 +186,10 @@ fn bound(request: &ReadRequest) -> Result<ReadRequest> {
 
 /// Sends the query; what comes back tells how its rows arrive and what its batches look like.
 fn start(connection: &mut Connection, request: &ReadRequest) -> Result<(Rows, BatchBuilder)> {
+    let written = written(&request.query, &request.params);
+    let request = &bound(request)?;
     session::begin(connection, &request.timeouts, request.snapshot.as_deref())?;
-    let select = select(connection, request)?;
+    let select = select(connection, request, written)?;
     let (schema, native_types) = (Arc::clone(&select.schema), select.native_types.clone());
     let batch = batch::builder(schema, native_types, &select.decoders, request.batch);
     let at_once = match request.strategy {
@@ -216,15 +223,30 @@ fn by_page(connection: &mut Connection, request: &ReadRequest) -> Result<Option<
     Ok(split::pages(connection, &request.query)?.map(|table| (table, piece)))
 }
 
-fn select(connection: &mut Connection, request: &ReadRequest) -> Result<Select> {
-    let columns = columns(connection, &request.query, &request.mapping)?;
+fn select(connection: &mut Connection, request: &ReadRequest, written: Written<'_>) -> Result<Select> {
+    let columns = columns(connection, &request.query, &request.mapping, written)?;
     let (query, filter) = split::resolve(statement(&request.query)?, &request.filter)?;
     Select::new(&query, &columns, &filter, request)
 }
 
-/// The columns of the user's query, which the server parses and does not run.
-fn columns(connection: &mut Connection, query: &str, mapping: &Mapping) -> Result<Vec<Planned>> {
-    let columns = connection.describe(statement(query)?)?;
+fn written<'a>(query: &'a str, params: &'a Params) -> Written<'a> {
+    Written { query, params }
+}
+
+/// The columns of the user's query, which the server parses and does not run. An error names the place in what the user
+/// has `written`.
+fn columns(connection: &mut Connection, query: &str, mapping: &Mapping, written: Written<'_>) -> Result<Vec<Planned>> {
+    let statement = statement(query)?;
+    let described = connection.describe(statement);
+    let columns = described.map_err(|e| match connection.error_position().and_then(|place| place.checked_sub(1)) {
+        Some(characters) => {
+            let before = statement.char_indices().nth(characters).map_or(statement.len(), |(at, _)| at);
+            let start = statement.as_ptr().addr() - query.as_ptr().addr();
+            let (line, column) = written.place(start + before);
+            e.context(format!("at line {line}, column {column} of the query"))
+        }
+        None => e,
+    })?;
     if columns.is_empty() {
         return Err(Error::config("the query returns no columns").hint("write a SELECT with at least one column"));
     }

@@ -13,7 +13,7 @@ use rivet_plugin_api::{Cancel, Category, Error, Result};
 use rivet_plugin_base::net::{Transport, io_error, is_poll};
 
 use self::inbox::{Frame, Inbox};
-use crate::error::{QUERY_CANCELED, ServerMessage, at_position, protocol, server_error};
+use crate::error::{QUERY_CANCELED, ServerMessage, protocol, server_error};
 use crate::options::Target;
 
 mod auth;
@@ -121,13 +121,14 @@ impl Connection {
         }
     }
 
+    /// Which character of the last statement the server meant by its error, from 1.
+    pub(crate) fn error_position(&self) -> Option<usize> {
+        self.error_position
+    }
+
     /// The result columns of `sql`, which is parsed and not run.
     pub(crate) fn describe(&mut self, sql: &str) -> Result<Vec<ResultColumn>> {
         self.error_position = None;
-        self.try_describe(sql).map_err(|e| at_position(e, sql, self.error_position))
-    }
-
-    fn try_describe(&mut self, sql: &str) -> Result<Vec<ResultColumn>> {
         let mut out = BytesMut::new();
         frontend::parse("", sql, [], &mut out).map_err(unsendable)?;
         frontend::describe(b'S', "", &mut out).map_err(unsendable)?;

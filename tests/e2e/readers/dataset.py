@@ -1,6 +1,6 @@
 """Compares the files of many exports with what Python's own sqlite3 reads from their source. The files of a folder whose names
 are the same up to the first `_` are one dataset, in which every row has to be there once. Parquet and CSV are read by DuckDB
-and pyarrow, Arrow by pyarrow. Where chdb is installed, ClickHouse reads all but CSV; where pyspark is, Spark reads Parquet.
+and pyarrow, Arrow by pyarrow. Where chdb is installed, ClickHouse reads all of them; where pyspark is, Spark reads Parquet.
 
 usage: dataset.py DATABASE QUERY FOLDER    prints the number of datasets; any difference is an error
 """
@@ -20,6 +20,7 @@ database, query, folder = sys.argv[1:]
 source = sqlite3.connect(database).execute(query)
 names = [column[0] for column in source.description]
 expected = sorted(source.fetchall())
+CLICKHOUSE = {"BIGINT": "Int64", "DOUBLE": "Float64", "VARCHAR": "String"}
 PLAIN = {int: ("BIGINT", pa.int64()), float: ("DOUBLE", pa.float64()), str: ("VARCHAR", pa.string())}
 types = [PLAIN[next(type(v) for v in column if v is not None)] for column in zip(*expected)]
 
@@ -49,8 +50,11 @@ def arrow(kind, files):
 def clickhouse(kind, files):
     import chdb
 
-    reader = {"parquet": "Parquet", "arrow": "Arrow", "arrows": "ArrowStream"}[kind]
-    queries = (f"select * from file('{file}', {reader})" for file in files)
+    reader = {"parquet": "Parquet", "arrow": "Arrow", "arrows": "ArrowStream", "csv": "CSVWithNames"}[kind]
+    # Without types ClickHouse guesses those of CSV, and takes the empty string for NULL when it was quoted, too.
+    nullable = (f"{name} Nullable({CLICKHOUSE[type]})" for name, (type, _) in zip(names, types))
+    structure = f", '{', '.join(nullable)}'" if kind == "csv" else ""
+    queries = (f"select * from file('{file}', {reader}{structure})" for file in files)
     table = chdb.query(" union all ".join(queries), "ArrowTable")
     # ClickHouse has one type for texts and bytes.
     texts = [type == "VARCHAR" for type, _ in types]
@@ -70,7 +74,7 @@ def spark(kind, files):
 
 READERS = {"parquet": [duck, arrow], "csv": [duck, arrow], "arrow": [arrow], "arrows": [arrow]}
 if importlib.util.find_spec("chdb"):
-    for kind in ("parquet", "arrow", "arrows"):
+    for kind in READERS:
         READERS[kind].append(clickhouse)
 if importlib.util.find_spec("pyspark"):
     READERS["parquet"].append(spark)

@@ -188,6 +188,16 @@ fn every_type_of_the_embedded_database_goes_on_where_it_stood() {
     goes_on(&sandbox, &config, &SQLITE, "", |sql| db.execute_batch(sql).unwrap());
 }
 
+#[test]
+fn a_column_in_another_case_is_the_cursor_all_the_same() {
+    let sandbox = Sandbox::new();
+    let db = Connection::open(sandbox.path().join("shop.db")).unwrap();
+    db.execute_batch("create table c0 (id integer, K integer); insert into c0 values (1, 7), (2, null)").unwrap();
+    let config = "source: { type: sqlite, path: shop.db }\n".to_owned() + &exports(1, "");
+    sandbox.run(&config).expect(0, &["rows:        2\n", "1 rows of export \"c0\" have no cursor value"]);
+    sandbox.run(&config).expect(0, &["rows:        0\n"]);
+}
+
 fn incremental(database: &Database, query: &str, column: &str) -> String {
     database.config(query, "max_retries: 0, throttle_ms: 0")
         + &format!("    mode: incremental\n    cursor_column: {column}\n")

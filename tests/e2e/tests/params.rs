@@ -217,6 +217,8 @@ fn mistakes_are_errors(kind: Kind) {
             try_run("select :a as a", "a: \"x\\0y\"").expect(1, &["parameter \"a\"", "NUL"]);
             // The lines are those of the user's query, whatever the values hold.
             try_run("select :a as a,\n  no_such", "a: \"x\\ny\\nz\"").expect(1, &["at line 2, column 3 of the query"]);
+            try_run("-- what\nselect :a as a, no_such", "a: \"a value\"")
+                .expect(1, &["at line 2, column 17 of the query"]);
         } else {
             let many = format!("a: 0.{}", "1".repeat(31));
             try_run("select :a as a", &many).expect(1, &["parameter \"a\"", "would round"]);

@@ -22,6 +22,12 @@ const ROW_GROUP_BYTES: usize = 64 << 20;
 /// Smaller ones would cost readers more than the memory is worth.
 const LEAST_GROUP_BYTES: usize = 8 << 20;
 
+/// Pages end at this size, unless files are to be so small that pages of it would make up much of them.
+const PAGE_BYTES: usize = 1 << 20;
+
+/// Smaller pages would not compress well.
+const LEAST_PAGE_BYTES: usize = 8 << 10;
+
 /// Narrow tables reach this first. Readers spread their work by row groups, so one group a file would not do.
 const ROW_GROUP_ROWS: usize = 1 << 20;
 
@@ -70,6 +76,16 @@ fn codec(format: &Format) -> Result<basic::Compression> {
     })
 }
 
+/// What is in an unfinished page is not compressed yet, so that nobody knows how large it will be. One page and one
+/// dictionary a column together may be an eighth of a file each: then a file ends near its limit however well it
+/// compresses.
+fn page_bytes(format: &Format, schema: &Schema) -> usize {
+    let columns = schema.flattened_fields().len().max(1);
+    let share =
+        format.max_file_size.map_or(PAGE_BYTES, |limit| usize::try_from(limit).unwrap_or(usize::MAX) / 8 / columns);
+    share.clamp(LEAST_PAGE_BYTES, PAGE_BYTES)
+}
+
 fn failed(e: ParquetError) -> Error {
     Error::internal(format!("parquet: {e}"))
 }
@@ -80,10 +96,13 @@ impl ParquetEncoder {
         let codec = codec(&request.format)?;
         let wanted = request.memory_bytes.and_then(|bytes| usize::try_from(bytes).ok());
         let group_bytes = wanted.map_or(ROW_GROUP_BYTES, |bytes| bytes.clamp(LEAST_GROUP_BYTES, ROW_GROUP_BYTES));
+        let page_bytes = page_bytes(&request.format, &first.schema());
         let properties = WriterProperties::builder()
             .set_compression(codec)
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
             .set_max_row_group_bytes(Some(group_bytes))
+            .set_data_page_size_limit(page_bytes)
+            .set_dictionary_page_size_limit(page_bytes)
             .set_statistics_enabled(EnabledStatistics::Chunk)
             .set_key_value_metadata(Some(metadata));
         let properties = profile::choose_encodings(properties, first, codec).map_err(failed)?.build();

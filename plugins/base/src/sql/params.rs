@@ -28,9 +28,52 @@ pub fn bind<'q>(
     if params.is_empty() {
         return Ok(Cow::Borrowed(query));
     }
-    let tokens = Tokens::new(query, dialect).collect::<Result<Vec<_>>>()?;
     let (mut bound, mut copied) = (String::with_capacity(query.len()), 0);
-    let (mut used, mut unknown) = (BTreeSet::new(), BTreeSet::new());
+    for Place { at, end, text } in places(query, params, dialect, text)? {
+        bound.extend([&query[copied..at], &text]);
+        copied = end;
+    }
+    bound.push_str(&query[copied..]);
+    Ok(Cow::Owned(bound))
+}
+
+/// Where byte `at` of what [`bind`] made of the same arguments stands in `query`. All of a value stands where its
+/// parameter begins.
+///
+/// # Errors
+/// As for [`bind`].
+pub fn unbind(
+    query: &str,
+    params: &Params,
+    dialect: Dialect,
+    text: impl Fn(&str) -> Result<String>,
+    at: usize,
+) -> Result<usize> {
+    // What lies before is as long in both texts, but for the values.
+    let (mut written, mut bound) = (0, 0);
+    for place in places(query, params, dialect, text)? {
+        let begin = bound + place.at - written;
+        if at < begin {
+            break;
+        }
+        if at < begin + place.text.len() {
+            return Ok(place.at);
+        }
+        (written, bound) = (place.end, begin + place.text.len());
+    }
+    Ok(written + at - bound)
+}
+
+/// A parameter from its `:` to its end, and what stands there instead.
+struct Place {
+    at: usize,
+    end: usize,
+    text: String,
+}
+
+fn places(query: &str, params: &Params, dialect: Dialect, text: impl Fn(&str) -> Result<String>) -> Result<Vec<Place>> {
+    let tokens = Tokens::new(query, dialect).collect::<Result<Vec<_>>>()?;
+    let (mut places, mut used, mut unknown) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
     for (at, name) in names(&tokens) {
         let Some(value) = params.get(name) else {
             unknown.insert(name);
@@ -39,14 +82,12 @@ pub fn bind<'q>(
         let literal = literal(value, dialect, &text)
             .map_err(|e| e.context(format!("could not write the value of parameter \"{name}\" into the query")))?;
         // The blanks keep it apart from the words and strings around it.
-        bound.extend([&query[copied..at], " ", &literal, " "]);
-        copied = at + 1 + name.len();
+        places.push(Place { at, end: at + 1 + name.len(), text: format!(" {literal} ") });
         used.insert(name);
     }
-    bound.push_str(&query[copied..]);
     match params.keys().find(|name| !used.contains(name.as_str())) {
         Some(unused) => Err(not_used(unused, &unknown)),
-        None => Ok(Cow::Owned(bound)),
+        None => Ok(places),
     }
 }
 

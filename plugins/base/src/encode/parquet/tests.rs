@@ -63,6 +63,38 @@ fn every_value_arrives_whatever_its_encoding_and_codec() {
 }
 
 #[test]
+fn a_file_ends_near_its_limit_however_well_it_compresses() {
+    let codecs = [Compression::Zstd, Compression::None];
+    for (limit, codec) in [1 << 20, 4 << 20, 16 << 20].into_iter().flat_map(|limit| codecs.map(|codec| (limit, codec)))
+    {
+        let format =
+            Format { kind: FormatKind::Parquet, compression: codec, max_file_size: Some(limit), ..Format::default() };
+        let request = WriteRequest { format, ..WriteRequest::default() };
+        let file = tempfile::tempfile().unwrap();
+        // Texts of which nearly nothing is left, and numbers.
+        let texts = |from: u64, column: u64| {
+            let text = move |n| format!("{}{}", "a long and boring beginning ".repeat(4), (n / 50 + column) % 9_000);
+            Arc::new(StringArray::from_iter_values((from..from + 1_000).map(text))) as ArrayRef
+        };
+        let batch = |from: u64| {
+            let numbers = noise(from, 1_000, 1 << 40).map(|n| n as i64);
+            let texts = (0..12).map(|column| (format!("t{column}"), texts(from, column)));
+            let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(numbers));
+            RecordBatch::try_from_iter(texts.chain([("n".to_owned(), numbers)])).unwrap()
+        };
+        let mut encoder = ParquetEncoder::new(Box::new(file.try_clone().unwrap()), &request, &batch(0)).unwrap();
+        let mut from = 0;
+        while encoder.written() < limit {
+            encoder.write(&batch(from)).unwrap();
+            from += 1_000;
+        }
+        Box::new(encoder).finish().unwrap();
+        let bytes = file.metadata().unwrap().len();
+        assert!((limit * 3 / 4..limit * 17 / 16).contains(&bytes), "{codec:?}: {bytes} of {limit}");
+    }
+}
+
+#[test]
 fn columns_are_written_as_their_values_suggest() {
     let file = write(Compression::Zstd, &[batch(0, 50_000)]);
     let metadata = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional);
