@@ -82,8 +82,12 @@ pub fn prepare<'a>(config: &'a Config, only: Option<&str>, catalog: &Catalog) ->
         Some(Job { export, tuning, threshold, source: Arc::clone(source.as_ref()?), destination })
     };
     let jobs: Vec<Job<'a>> = exports.into_iter().zip(endpoints).filter_map(job).collect();
-    jobs.iter()
-        .try_for_each(|job| job.check_source().and_then(|()| job.check_params()).and_then(|()| job.check_manifest()))?;
+    for job in &jobs {
+        job.check_source()?;
+        job.check_params()?;
+        job.check_manifest()?;
+        job.check_stream()?;
+    }
     Ok(jobs)
 }
 
@@ -197,6 +201,19 @@ impl Job<'_> {
         Err(Error::Usage(ApiError::config(text).hint("remove `manifest`, or choose another destination")))
     }
 
+    /// Whether what is judged at the end can be taken back until then: chunks go out as they are done.
+    fn check_stream(&self) -> Result<()> {
+        let in_chunks = matches!(self.export.mode, Mode::Chunked { .. });
+        if self.export.quality.is_none() || !in_chunks || !self.writes_to_stdout() {
+            return Ok(());
+        }
+        let (export, kind) = (&self.export.name, &self.destination.plugin.spec().name);
+        let text = format!(
+            "export \"{export}\" has `quality` and `mode: chunked`, but connector \"{kind}\" cannot take chunks back"
+        );
+        Err(Error::Usage(ApiError::config(text).hint("use `mode: full`, or write to files")))
+    }
+
     /// Limits for the server.
     pub fn timeouts(&self) -> Timeouts {
         Timeouts { statement_s: self.tuning.statement_timeout_s, lock_s: self.tuning.lock_timeout_s }
@@ -269,9 +286,12 @@ impl Job<'_> {
     pub fn config_fingerprint(&self) -> String {
         let export = self.export;
         let mut mode = export.mode.clone();
-        if let Mode::Incremental { cursor_lag, .. } = &mut mode {
+        match &mut mode {
             // It decides where a window ends, and nothing about one whose end is recorded.
-            *cursor_lag = None;
+            Mode::Incremental { cursor_lag, .. } => *cursor_lag = None,
+            // Whoever resumes may want to try more often.
+            Mode::Chunked { max_attempts, .. } => *max_attempts = None,
+            Mode::Full | Mode::TimeWindow { .. } => {}
         }
         fingerprint(&(
             &export.query.text,

@@ -117,7 +117,7 @@ impl Run<'_> {
                 continue;
             }
             let pause = match &error {
-                Error::Run(e) if !self.cancel.is_cancelled() && !self.exhausted && !self.is_out(open.as_ref()) => {
+                Error::Run(e) if !self.cancel.is_cancelled() && !self.exhausted && !self.is_out(open.as_mut())? => {
                     budget.next(e)
                 }
                 _ => None,
@@ -135,8 +135,9 @@ impl Run<'_> {
     }
 
     /// Whether rows may have gone where they cannot be taken back from, so that another attempt would repeat them.
-    fn is_out(&self, open: Option<&Open<'_>>) -> bool {
-        open.is_some() && self.job.writes_to_stdout() && !self.job.holds_back() && !self.options.validate
+    fn is_out(&self, open: Option<&mut Open<'_>>) -> Result<bool> {
+        let Some(open) = open.filter(|_| self.job.writes_to_stdout()) else { return Ok(false) };
+        Ok(!self.job.holds_back() && !self.options.validate || open.has_parts()?)
     }
 
     fn retry(&self) -> Retry {

@@ -157,7 +157,8 @@ impl Crew<'_> {
         };
         let reader = hands.from.read(&self.reading.request(self.job, &self.piece(index)?.filter), self.cancel)?;
         if reader.schema() != self.inspector.source() {
-            return Err(ApiError::internal("the columns are not those of the chunks before").into());
+            let error = ApiError::data("the columns are not those of the chunks before");
+            return Err(error.hint("the table has changed since the run began: run again").into());
         }
         let request = self.open.request(index, self.inspector.run_id(), self.verify);
         let writer = hands.to.begin(&request, self.inspector.files(), self.cancel)?;

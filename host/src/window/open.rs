@@ -283,8 +283,13 @@ impl<'a> Open<'a> {
 
     /// Whether parts of a failed attempt may lie at the destination.
     pub fn may_have_parts(&mut self) -> Result<bool> {
+        Ok(self.has_parts()? || self.is_split())
+    }
+
+    /// Whether parts are known to have become visible.
+    pub fn has_parts(&mut self) -> Result<bool> {
         self.reload()?;
-        Ok(self.is_split() || self.intent.chunks.iter().any(|chunk| !chunk.parts.is_empty()))
+        Ok(self.intent.chunks.iter().any(|chunk| !chunk.parts.is_empty()))
     }
 
     fn is_split(&self) -> bool {

@@ -79,6 +79,27 @@ fn duckdb_and_pyarrow_read_the_stream() {
 }
 
 #[test]
+fn the_shell_of_duckdb_reads_the_pipe() {
+    let shell = std::env::var("RIVET_TEST_PYTHON").map(|python| Path::new(&python).with_file_name("duckdb"));
+    let Some(shell) = shell.ok().filter(|shell| shell.exists()) else {
+        return skip("there is no shell of DuckDB beside RIVET_TEST_PYTHON: use scripts/test");
+    };
+    let sandbox = sandbox(50_000);
+    for mode in ["full", "chunked\n    chunk_column: id\n    chunk_size: 100000", "incremental\n    cursor_column: id"] {
+        sandbox.write("rivet.yaml", &config(mode, "format: csv"));
+        let query = "select count(*), sum(id), count(distinct note) from read_csv('/dev/stdin')";
+        let pipe = format!(
+            "set -o pipefail; '{}' run --config rivet.yaml | '{}' -csv -noheader -c \"{query}\"",
+            built().join("rivet").display(),
+            shell.display()
+        );
+        let read = sandbox.command("bash").args(["-c", &pipe]).output().unwrap();
+        assert!(read.status.success(), "{mode}: {read:?}");
+        assert_eq!(String::from_utf8_lossy(&read.stdout).trim(), "50000,1250025000,50000", "{mode}");
+    }
+}
+
+#[test]
 fn a_reader_that_ends_early_and_a_full_device_fail_the_run_and_leave_the_cursor() {
     let sandbox = sandbox(50_000);
     let incremental = "incremental\n    cursor_column: id";
@@ -143,6 +164,34 @@ fn a_failure_after_the_first_byte_is_not_tried_again() {
 fn with_more(config: &str, destination: &str) -> String {
     let second = config.split_once("exports:\n").unwrap().1.replace("name: notes", "name: more");
     format!("{config}{}", second.replace("type: stdout", destination))
+}
+
+/// What was held back and is out by now is out.
+#[test]
+fn a_count_that_fails_after_the_last_byte_does_not_repeat_the_rows() {
+    let sandbox = sandbox(10);
+    let source = "source: { type: fault, error_in: { call: count, category: network, message: gone, once: struck }, \
+                  tuning: { max_retries: 3, retry_backoff_ms: 1 } }";
+    for more in ["quality: { row_count_min: 1 }", "chunk_column: c0\n    chunk_size: 4\n    chunk_dense: true"] {
+        let mode = if more.starts_with("chunk") { "chunked" } else { "full" };
+        let text = config(mode, &format!("format: csv\n    {more}"));
+        let (_, exports) = text.split_once('\n').unwrap();
+        sandbox.write("rivet.yaml", &format!("{source}\n{}", exports.replace("SELECT id, note FROM notes", "all")));
+        let _ = fs::remove_file(sandbox.path().join("struck"));
+        let outcome = sandbox.rivet(&["run", "--config", "rivet.yaml", "--reconcile"]);
+        assert_eq!(outcome.code, Some(1), "{outcome}");
+        let rows = outcome.stdout.lines().filter(|line| *line != "c0").count();
+        assert!(rows == 10 && !outcome.stderr.contains("retry 1"), "{outcome}");
+    }
+}
+
+#[test]
+fn chunks_that_are_judged_later_are_refused() {
+    let sandbox = sandbox(3);
+    let chunked = "chunked\n    chunk_column: id\n    chunk_size: 2";
+    let outcome = sandbox.try_run(&config(chunked, "format: csv\n    quality: { row_count_max: 5 }"));
+    outcome.expect(2, &["cannot take chunks back", "mode: full"]);
+    assert_eq!(outcome.stdout, "");
 }
 
 #[test]
