@@ -52,6 +52,13 @@ pub enum Command {
     /// removes an object of its own. Nothing is exported, and no state file is made. Exits 1 when a check fails, and 2
     /// when the configuration is wrong.
     Doctor(DoctorArgs),
+    /// Tell what each export would do to its source, before it does it
+    ///
+    /// Asks the source for its plans, its statistics and the ends of its indexes, for the very requests that the next run
+    /// would make; tables are not read. Says how the rows would be found, gives a verdict from EFFICIENT to UNSAFE,
+    /// recommends a tuning profile, and shows what becomes of each column. An export that cannot be checked fails; the
+    /// others are checked even so.
+    Check(CheckArgs),
     /// Show or reset what is remembered between runs
     #[command(subcommand)]
     State(StateCommand),
@@ -137,6 +144,24 @@ pub struct DoctorArgs {
     /// How many seconds the source and each destination may take for one answer.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub timeout: u64,
+}
+
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Check only this export.
+    #[arg(short, long, value_name = "NAME")]
+    pub export: Option<String>,
+    /// Set a parameter: `${KEY}` in the configuration becomes VALUE. Wins over the environment.
+    #[arg(short, long = "param", value_name = "KEY=VALUE")]
+    pub params: Vec<String>,
+    /// Print one JSON document instead.
+    #[arg(long)]
+    pub json: bool,
+    /// Exit with 3 when a verdict is DEGRADED or UNSAFE.
+    #[arg(long)]
+    pub strict: bool,
 }
 
 #[derive(Debug, Subcommand)]

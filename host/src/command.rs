@@ -1,6 +1,7 @@
 //! One file a verb: what each command does with its arguments.
 
 mod doctor;
+mod check;
 mod plugin;
 mod run;
 mod state;
@@ -23,6 +24,7 @@ pub fn run(arguments: &Cli, linked: &[&'static RvPlugin]) -> Result<u8> {
     match &arguments.command {
         Command::Run(args) => run::run(args, &arguments.plugin_dir, catalog),
         Command::Doctor(args) => doctor::doctor(args, catalog),
+        Command::Check(args) => check::check(args, catalog),
         Command::State(command) => state::state(command),
         Command::Metrics(args) => state::metrics(args),
         Command::Plugin(cli::PluginCommand::List { config }) => plugin::list(config.as_deref(), catalog),

@@ -8,6 +8,7 @@ mod secret;
 mod signal;
 mod plugin;
 mod plan;
+mod preflight;
 mod run;
 mod reading;
 mod dense;

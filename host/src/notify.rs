@@ -8,8 +8,11 @@ mod webhook;
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use serde_json::Value;
+
 use crate::config::{Notifications, Occasion};
 use crate::error::{Error, exit};
+use crate::preflight::Report;
 use crate::report::{Status, Summary};
 use webhook::Webhook;
 
@@ -41,20 +44,34 @@ impl Notifier {
         let is_wanted = on.iter().any(|occasion| match occasion {
             Occasion::Failure => summary.status == Status::Failed,
             Occasion::SchemaChange => summary.schema_changed == Some(true),
-            // A verdict on a source, which no run gives.
+            // A verdict on a source, which no run gives: see `judged`.
             Occasion::Degraded => false,
         });
         if !is_wanted || error.is_some_and(|e| e.exit_code() == exit::LOCKED) {
             return;
         }
-        let (webhook, message, export) = (webhook.clone(), message::of(summary), summary.export.clone());
+        self.send(webhook, message::of(summary), summary.export.clone());
+    }
+
+    /// Tells of an export from which its source would suffer, when that is wanted.
+    pub fn judged(&self, report: &Report) {
+        let Some((webhook, on)) = &self.slack else { return };
+        let Some(verdict) = report.verdict.filter(|verdict| verdict.is_degraded()) else { return };
+        if on.contains(&Occasion::Degraded) {
+            self.send(webhook, message::of_verdict(report, verdict), report.export.clone());
+        }
+    }
+
+    fn send(&self, webhook: &Webhook, message: Value, export: String) {
+        let webhook = webhook.clone();
+        let thread_export = export.clone();
         let sending = move || match webhook.post(&message) {
-            Ok(()) => tracing::info!("Slack was told of export \"{export}\""),
-            Err(e) => tracing::warn!("Slack was not told of export \"{export}\": {e}"),
+            Ok(()) => tracing::info!("Slack was told of export \"{thread_export}\""),
+            Err(e) => tracing::warn!("Slack was not told of export \"{thread_export}\": {e}"),
         };
         match thread::Builder::new().name("notify".to_owned()).spawn(sending) {
             Ok(thread) => self.under_way.lock().unwrap_or_else(PoisonError::into_inner).push(thread),
-            Err(e) => tracing::warn!("Slack was not told of export \"{}\": {e}", summary.export),
+            Err(e) => tracing::warn!("Slack was not told of export \"{export}\": {e}"),
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::memory::Threshold;
 use crate::pipeline::BATCH_BYTES;
 use crate::plugin::{Catalog, Half};
 use crate::secret;
+use crate::state::Intent;
 use crate::throttle::Throttle;
 
 /// A batch sized by memory may have at most this many rows.
@@ -280,6 +281,13 @@ impl Job<'_> {
     /// Differs when other rows would pass.
     pub fn quality_fingerprint(&self) -> String {
         fingerprint(&format!("{:?}", self.export.quality))
+    }
+
+    /// Whether an unfinished window is of this very configuration, so that a run would redo it.
+    pub fn would_redo(&self, intent: &Intent) -> bool {
+        intent.config_fingerprint == self.config_fingerprint()
+            && intent.source_fingerprint == self.source.fingerprint
+            && intent.destination_fingerprint == self.destination.fingerprint
     }
 
     /// Differs when another configuration would write other files for the same window.

@@ -1,10 +1,10 @@
 //! What one attempt reads: which rows, in how many parts, and where the cursor stands afterwards.
 
-mod incremental;
+pub mod incremental;
 mod lag;
-mod ranges;
-mod split;
-mod time_window;
+pub mod ranges;
+pub mod split;
+pub mod time_window;
 mod watch;
 
 use rivet_plugin_api::abi::SourceHandle;

@@ -50,9 +50,7 @@ impl<'a> Window<'a> {
     }
 
     fn is_same(&self, intent: &Intent) -> bool {
-        intent.config_fingerprint == self.job.config_fingerprint()
-            && intent.source_fingerprint == self.job.source.fingerprint
-            && intent.destination_fingerprint == self.job.destination.fingerprint
+        self.job.would_redo(intent)
     }
 
     /// The parts of an unfinished window that needs no more than its bookkeeping; also when it wrote none.

@@ -29,6 +29,9 @@ pub struct SourceCapabilities {
     pub params: bool,
     /// Several readers may be open at once, each from an own handle.
     pub concurrent_readers: bool,
+    /// `describe`, `explain` and `bounds` honour [`frugal`](crate::BoundsRequest::frugal), so that `rivet check` may ask a
+    /// loaded server.
+    pub frugal: bool,
 }
 
 /// What a destination can do beyond `begin`, `write`, `finish` and `abort`. All default to no.
@@ -67,6 +70,7 @@ impl SourceCapabilities {
         since: false,
         params: false,
         concurrent_readers: false,
+        frugal: false,
     };
 }
 

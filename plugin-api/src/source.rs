@@ -147,6 +147,8 @@ pub struct DescribeRequest {
     /// Whether to find out as well, without running the query, that the session may read all it reads. A right that is
     /// missing is an error of [`Category::Auth`](crate::Category::Auth).
     pub rights: bool,
+    /// Rather leave a type open, and say so in its rule, than look at many rows; with [`SourceCapabilities::frugal`].
+    pub frugal: bool,
 }
 
 /// The key of a field's metadata that says whether the table's column behind a result column takes NULL: `true` or
@@ -194,11 +196,12 @@ pub struct Column {
     pub name: String,
     /// The type as the server names it, such as `numeric(12,2)`.
     pub native_type: String,
-    /// The Arrow type, as arrow's `DataType` prints it.
+    /// The Arrow type, as arrow's `DataType` prints it; empty when the column cannot be read, or when a frugal request
+    /// left it open.
     pub arrow_type: String,
     /// Whether the table's column takes NULL, as [`NULLABLE`] says; `true` when not known.
     pub nullable: bool,
-    /// The mapping rule that applied, or why the column cannot be read.
+    /// The mapping rule that applied, or why there is none.
     pub rule: String,
 }
 
@@ -343,6 +346,8 @@ pub struct ReadRequest {
     pub snapshot: Option<String>,
     /// Overrides of the type mapping.
     pub mapping: Mapping,
+    /// For [`Source::explain`]: as [`DescribeRequest::frugal`].
+    pub frugal: bool,
 }
 
 /// Asks for the bounds of a column.
@@ -365,6 +370,9 @@ pub struct BoundsRequest {
     pub timeouts: Timeouts,
     /// Overrides of the type mapping.
     pub mapping: Mapping,
+    /// Rather answer [`Bounds::declined`] than look at more than about 100 000 rows, as without an index on a large table;
+    /// with [`SourceCapabilities::frugal`].
+    pub frugal: bool,
 }
 
 /// The bounds of a column.
@@ -380,6 +388,8 @@ pub struct Bounds {
     /// What the clock of the source shows, in microseconds since 1970-01-01T00:00:00Z; present when it was asked for.
     /// Rows that are read afterwards must be those of this moment or a later one.
     pub now: Option<i64>,
+    /// Why a frugal request got no answer, for the user; `min` and `max` mean nothing then.
+    pub declined: Option<String>,
 }
 
 /// Asks for parts of a query that can be read at once.
@@ -414,8 +424,20 @@ pub struct Split {
 pub struct Explanation {
     /// Estimated rows.
     pub rows: Option<u64>,
-    /// The scan of the largest relation, such as `Seq Scan on events`.
+    /// Rows that the server looks at to find them, over all relations; `rows` when absent.
+    pub examined: Option<u64>,
+    /// Average bytes of a row of the result as the statistics know it.
+    pub row_bytes: Option<u64>,
+    /// The scan of the largest relation, such as `Seq Scan on events` or `Index Scan using events_pkey`.
     pub scan: Option<String>,
+    /// Whether that scan goes through the whole relation, or through the whole of its index.
+    pub whole: Option<bool>,
+    /// The largest relation.
+    pub table: Option<String>,
+    /// Its rows by the statistics.
+    pub table_rows: Option<u64>,
+    /// Its bytes in storage, without indexes.
+    pub table_bytes: Option<u64>,
     /// The index used, if any.
     pub index: Option<String>,
     /// The columns of that index.
@@ -424,4 +446,6 @@ pub struct Explanation {
     pub cost: Option<f64>,
     /// The plan as the server prints it.
     pub plan: String,
+    /// What makes these figures worth less than they seem, one sentence each.
+    pub warnings: Vec<String>,
 }

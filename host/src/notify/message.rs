@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use crate::preflight::{Report, Verdict};
 use crate::report::{Status, Summary};
 use crate::secret;
 
@@ -27,6 +28,19 @@ pub(super) fn of(summary: &Summary) -> Value {
     }
     let title = format!("Rivet: {}", escaped(&summary.run_id, NAMES));
     json!({ "attachments": [{ "color": color, "title": title, "text": text, "footer": "rivet export notification" }] })
+}
+
+/// The message about an export from which its source would suffer.
+pub(super) fn of_verdict(report: &Report, verdict: Verdict) -> Value {
+    let export = escaped(&report.export, NAMES);
+    let rows = report.row_estimate.map_or_else(|| "unknown".to_owned(), |rows| format!("~{rows}"));
+    let mut text = format!("*{export}* | status: `degraded` | verdict: {} | rows: {rows}", verdict.as_str());
+    let lines = [("scan", &report.scan), ("suggestion", &report.suggestion)];
+    for (label, line) in lines.into_iter().filter_map(|(label, line)| Some((label, line.as_ref()?))) {
+        let _ = write!(text, "\n{label}: {}", escaped(&secret::redact(line), ERROR));
+    }
+    let title = format!("Rivet: check of {export}");
+    json!({ "attachments": [{ "color": "#f39c12", "title": title, "text": text, "footer": "rivet export notification" }] })
 }
 
 /// At most `most` characters of a text, without what Slack would take for links and mentions.

@@ -18,9 +18,20 @@ pub(super) fn plan(
     column: &str,
     lag: Option<CursorLag>,
 ) -> Result<Reading> {
+    plan_with(job, Some(state), column, lag, &mut |request| Ok(source.bounds(request)?))
+}
+
+/// As a run would plan, but the column's `bounds` come from whoever asks, and without a state file nothing is stored.
+pub fn plan_with(
+    job: &Job<'_>,
+    state: Option<&State>,
+    column: &str,
+    lag: Option<CursorLag>,
+    ask: &mut dyn FnMut(&BoundsRequest) -> Result<Bounds>,
+) -> Result<Reading> {
     let (export, from) = (&job.export.name, &job.source.fingerprint);
     let mut bounds = |above: Option<&CursorValue>| {
-        source.bounds(&BoundsRequest {
+        ask(&BoundsRequest {
             query: job.export.query.text.clone(),
             params: job.export.params.clone(),
             column: column.to_owned(),
@@ -32,7 +43,11 @@ pub(super) fn plan(
         })
     };
     let planner = Planner { export, source: from, column, lag };
-    let Some(stored) = state.cursor(export)? else {
+    let stored = match state {
+        Some(state) => state.cursor(export)?.map(|stored| (state, stored)),
+        None => None,
+    };
+    let Some((state, stored)) = stored else {
         // Rows without a value are seen by the first run only.
         return planner.reading(None, &bounds(None)?, true);
     };

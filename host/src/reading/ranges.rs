@@ -55,6 +55,17 @@ pub(super) fn plan(job: &Job<'_>, source: &mut SourceHandle, column: &str, size:
     Ok(Reading { snapshot, word: "chunk", ..Reading::of_pieces(pieces) })
 }
 
+/// How many ranges there are at most between the bounds, and the first, the middle and the last of them. `None` without
+/// any key.
+pub fn samples(column: &str, bounds: &Bounds, size: u64) -> Result<Option<(u64, Vec<Filter>)>> {
+    let (Some(min), Some(max)) = (&bounds.min, &bounds.max) else { return Ok(None) };
+    let grid = Grid::new(column, min, max, size)?;
+    let mut places = vec![0, grid.last / 2, grid.last];
+    places.dedup();
+    let filters = places.into_iter().map(|index| grid.piece(column, index).filter).collect();
+    Ok(Some((u64::try_from(grid.last + 1).unwrap_or(u64::MAX), filters)))
+}
+
 /// What several workers read in, where the source has it.
 pub(super) fn snapshot(job: &Job<'_>, source: &mut SourceHandle) -> Result<Option<String>> {
     if job.export.parallel < 2 || !job.source_can().snapshot {

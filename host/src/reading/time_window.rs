@@ -9,11 +9,16 @@ use crate::error::{Error, Result};
 const DAY: i64 = 86_400_000_000;
 
 pub(super) fn plan(column: &str, encoding: TimeEncoding, days: u32) -> Result<Reading> {
+    Ok(Reading::of(filter(column, encoding, days)?))
+}
+
+/// The rows of the last `days`.
+pub fn filter(column: &str, encoding: TimeEncoding, days: u32) -> Result<Filter> {
     let instant = begin(clock::now().as_microsecond(), days).ok_or_else(|| {
         let text = format!("`days_window: {days}` reaches back further than any database counts");
         Error::Usage(ApiError::config(text).hint("use `mode: full` to read everything"))
     })?;
-    Ok(Reading::of(Filter::Since { column: column.to_owned(), instant, encoding }))
+    Ok(Filter::Since { column: column.to_owned(), instant, encoding })
 }
 
 /// Midnight in UTC, `days` before the one that began the day of `now`, in microseconds since 1970. `None` for more than

@@ -9,11 +9,15 @@ use arrow_schema::Schema;
 use rivet_plugin_api::{BatchSize, Bounds, BoundsRequest, Category, CursorValue, Error, Result};
 
 use crate::batch;
+use crate::explain::examined;
 use crate::filter::sql_key;
 use crate::key::{Is, Key, Kind};
 use crate::select::{Field, Relation};
 use crate::types::{Decoder, Mapped, Planned};
 use crate::wire::{Connection, Step};
+
+/// The rows that a frugal request may look at.
+const FRUGAL_ROWS: u64 = 100_000;
 
 /// Asks for the bounds of `request`, whose `query` has `columns`.
 pub(crate) fn bounds(
@@ -31,6 +35,10 @@ pub(crate) fn bounds(
     };
     let Relation { with, from, .. } = &relation;
     let sql = format!("{with}SELECT MIN({sql_key}) AS a, MAX({sql_key}) AS b FROM {from}{condition}");
+    if request.frugal && examined(connection, &sql)? > FRUGAL_ROWS {
+        let reason = format!("no index leads the server to the least and the greatest \"{}\"", key.name());
+        return Ok(Bounds { declined: Some(reason), ..Bounds::default() });
+    }
     let batch = only_row(connection, &sql, &key).map_err(|e| match e.category() {
         // The hint about exporting such values as text does not help to compare with them.
         Category::Data => Error::data(e.message())
@@ -39,7 +47,7 @@ pub(crate) fn bounds(
         _ => e,
     })?;
     let now = request.now.then(|| clock(connection)).transpose()?;
-    Ok(Bounds { min: value(key.kind, &batch, 0), max: value(key.kind, &batch, 1), nulls: None, now })
+    Ok(Bounds { min: value(key.kind, &batch, 0), max: value(key.kind, &batch, 1), nulls: None, now, declined: None })
 }
 
 /// The server's time in microseconds since 1970. What is read next is read in a later transaction.

@@ -4,7 +4,10 @@
 use rivet_plugin_api::serde_json::{self, Map, Value};
 use rivet_plugin_api::{Error, Explanation, Result};
 
+use crate::key::text;
 use crate::wire::Connection;
+
+mod names;
 
 /// What reads rows of a table in the plan.
 struct Scan<'a> {
@@ -12,15 +15,24 @@ struct Scan<'a> {
     rows: f64,
 }
 
+/// What the server's statistics know of a table.
+#[derive(Default)]
+struct Size {
+    table: Option<String>,
+    rows: Option<u64>,
+    row_bytes: Option<u64>,
+    bytes: Option<u64>,
+}
+
 /// Explains `sql` without running it.
 pub(crate) fn explain(connection: &mut Connection, sql: &str) -> Result<Explanation> {
-    if connection.server().has_plan_versions() {
-        // The newer document leaves out which columns of an index are used.
-        connection.query("SET SESSION explain_json_format_version = 1")?;
+    let (plan, document) = document(connection, sql)?;
+    if connection.server().is_mariadb {
+        // Its documents come without the rewritten statement.
+        connection.query(&format!("EXPLAIN EXTENDED {sql}"))?;
     }
-    let plan = only_cell(connection, &format!("EXPLAIN FORMAT=JSON {sql}"))?;
-    let document: Value =
-        serde_json::from_str(&plan).map_err(|e| Error::internal(format!("the server's plan is no JSON: {e}")))?;
+    // The rewritten statement tells the tables behind the aliases, until the next one is sent.
+    let rewritten = connection.query("SHOW WARNINGS")?;
     let mut scans = Vec::new();
     collect(&document, &mut scans);
     // The first of equals: the outer one of a join.
@@ -33,14 +45,49 @@ pub(crate) fn explain(connection: &mut Connection, sql: &str) -> Result<Explanat
     } else {
         None
     };
+    let size = match text("table_name") {
+        Some(alias) => size(connection, alias, &rewritten)?,
+        None => Size::default(),
+    };
+    let access_type = text("access_type").unwrap_or_default();
+    let scan = |table: &str| match text("key") {
+        Some(index) => format!("{} using {index}", access(access_type)),
+        None => format!("{} on {table}", access(access_type)),
+    };
     Ok(Explanation {
         rows: estimate(&document["query_block"]).map(|rows| rows.round() as u64),
-        scan: text("table_name").map(|table| format!("{} on {table}", access(text("access_type").unwrap_or_default()))),
+        examined: (!scans.is_empty()).then(|| scans.iter().map(|scan| scan.rows as u64).sum()),
+        row_bytes: size.row_bytes,
+        scan: text("table_name").map(scan),
+        whole: largest.map(|_| matches!(access_type, "ALL" | "index")),
+        table: size.table.or_else(|| text("table_name").map(str::to_owned)),
+        table_rows: size.rows,
+        table_bytes: size.bytes,
         index: text("key").map(str::to_owned),
         index_columns: parts.into_iter().flatten().filter_map(|part| part.as_str().map(str::to_owned)).collect(),
         cost: cost(&document["query_block"]),
         plan: tree.unwrap_or(plan).trim_end().to_owned(),
+        warnings: Vec::new(),
     })
+}
+
+/// How many rows of tables the server expects to look at for `sql`.
+pub(crate) fn examined(connection: &mut Connection, sql: &str) -> Result<u64> {
+    let (_, document) = document(connection, sql)?;
+    let mut scans = Vec::new();
+    collect(&document, &mut scans);
+    Ok(scans.iter().map(|scan| scan.rows as u64).sum())
+}
+
+fn document(connection: &mut Connection, sql: &str) -> Result<(String, Value)> {
+    if connection.server().has_plan_versions() {
+        // The newer document leaves out which columns of an index are used.
+        connection.query("SET SESSION explain_json_format_version = 1")?;
+    }
+    let plan = only_cell(connection, &format!("EXPLAIN FORMAT=JSON {sql}"))?;
+    let document =
+        serde_json::from_str(&plan).map_err(|e| Error::internal(format!("the server's plan is no JSON: {e}")))?;
+    Ok((plan, document))
 }
 
 fn only_cell(connection: &mut Connection, sql: &str) -> Result<String> {
@@ -48,6 +95,24 @@ fn only_cell(connection: &mut Connection, sql: &str) -> Result<String> {
     cell.ok_or_else(|| Error::internal("the server answered no plan"))
 }
 
+/// What is known of the table that the plan calls `alias`; nothing where the server does not tell which one that is.
+fn size(connection: &mut Connection, alias: &str, rewritten: &[Vec<Option<String>>]) -> Result<Size> {
+    let statements = rewritten.iter().filter_map(|row| row.get(2)?.as_deref());
+    let Some((schema, table)) =
+        statements.flat_map(names::tables).find(|t| t.alias == alias).map(|t| (t.schema, t.table))
+    else {
+        return Ok(Size::default());
+    };
+    let sql = format!(
+        "SELECT TABLE_ROWS, AVG_ROW_LENGTH, DATA_LENGTH FROM information_schema.TABLES \
+         WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
+        text(&schema),
+        text(&table)
+    );
+    let row = connection.query(&sql)?.pop().unwrap_or_default();
+    let number = |place: usize| row.get(place)?.as_deref()?.parse::<u64>().ok();
+    Ok(Size { table: Some(table), rows: number(0), row_bytes: number(1).filter(|bytes| *bytes > 0), bytes: number(2) })
+}
 /// The access in words: the server's own are those of its source code.
 fn access(access_type: &str) -> String {
     match access_type {

@@ -38,6 +38,7 @@ impl Source for Mysql {
         since: true,
         params: true,
         concurrent_readers: true,
+        frugal: true,
     };
 
     fn open(options: Self::Options, context: &Context) -> Result<Self> {

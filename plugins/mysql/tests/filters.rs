@@ -388,7 +388,7 @@ fn the_plan_shows_scan_and_index() {
                 few.plan
             );
             assert!(few.rows.is_some_and(|rows| rows < 100), "{few:?}");
-            assert_eq!(few.scan.as_deref(), Some("index range scan on p"));
+            assert_eq!(few.scan.as_deref(), Some("index range scan using by id"));
         }
         let nothing = source.explain(&request("SELECT 1"), &Context::default()).unwrap();
         assert_eq!((nothing.scan, nothing.rows), (None, Some(1)));

@@ -9,10 +9,14 @@ use arrow_schema::{Field, Schema};
 use rivet_plugin_api::{BatchSize, Bounds, BoundsRequest, Category, CursorValue, Error, Result};
 
 use crate::batch;
+use crate::explain::cost;
 use crate::key::{Is, Key, Kind};
 use crate::select::relation;
 use crate::types::{Beyond, Decoder, Planned};
 use crate::wire::{Connection, Step};
+
+/// What a frugal request may cost: about what looking at 100 000 rows does, and a thousandth of a large table.
+const FRUGAL_COST: f64 = 5000.0;
 
 /// Asks for the bounds of `request`, whose `query` has `columns`.
 pub(crate) fn bounds(
@@ -35,6 +39,10 @@ pub(crate) fn bounds(
         let end = |direction| format!("(SELECT {sql_key}{cast} FROM {rows} ORDER BY {sql_key} {direction} LIMIT 1)");
         format!("SELECT {}, {}", end("ASC"), end("DESC"))
     };
+    if request.frugal && cost(connection, &sql)? > FRUGAL_COST {
+        let reason = format!("no index leads the server to the least and the greatest \"{}\"", key.name());
+        return Ok(Bounds { declined: Some(reason), ..Bounds::default() });
+    }
     let batch = only_row(connection, &sql, &key, &decoder).map_err(|e| match e.category() {
         // The hint about exporting such values as text does not help to compare with them.
         Category::Data => Error::data(e.message())
@@ -43,7 +51,7 @@ pub(crate) fn bounds(
         _ => e,
     })?;
     let now = request.now.then(|| clock(connection)).transpose()?;
-    Ok(Bounds { min: value(key.kind, &batch, 0), max: value(key.kind, &batch, 1), nulls: None, now })
+    Ok(Bounds { min: value(key.kind, &batch, 0), max: value(key.kind, &batch, 1), nulls: None, now, declined: None })
 }
 
 /// When the transaction began, in microseconds since 1970: what it does not see is committed later.

@@ -42,6 +42,7 @@ impl Source for Postgres {
         since: true,
         params: true,
         concurrent_readers: true,
+        frugal: true,
     };
 
     fn open(options: Self::Options, context: &Context) -> Result<Self> {

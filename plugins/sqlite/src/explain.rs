@@ -6,7 +6,14 @@ use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use crate::error::driver;
 use crate::filter::Statement;
 
-pub(crate) fn explain(connection: &Connection, statement: &Statement) -> Result<Explanation> {
+/// How many rows a table has, and how that is known.
+struct Count {
+    rows: u64,
+    is_analysed: bool,
+}
+
+/// Explains `statement`, which reads all rows of the query unless it `is_filtered`.
+pub(crate) fn explain(connection: &Connection, statement: &Statement, is_filtered: bool) -> Result<Explanation> {
     let lines = plan(connection, statement).map_err(driver)?;
     let table_access = |word: &str| lines.iter().map(|(_, line)| line.as_str()).find(|line| line.starts_with(word));
     // A full scan weighs most; constant rows come from no table.
@@ -22,9 +29,19 @@ pub(crate) fn explain(connection: &Connection, statement: &Statement) -> Result<
         }
         None => (None, Ok(Vec::new())),
     };
+    let count = rows(connection, table).map_err(driver)?;
+    let rows = count.as_ref().map(|count| count.rows);
+    let whole = scan.map(|line| line.starts_with("SCAN "));
     Ok(Explanation {
-        rows: rows(connection, table).map_err(driver)?,
+        rows,
+        examined: rows.filter(|_| whole == Some(true)),
+        row_bytes: None,
         scan: scan.map(str::to_owned),
+        whole,
+        table: scan.map(|_| table.to_owned()),
+        table_rows: rows,
+        table_bytes: None,
+        warnings: count.map(|count| warnings(table, &count, is_filtered)).unwrap_or_default(),
         index,
         index_columns: index_columns.map_err(driver)?,
         cost: None,
@@ -67,8 +84,23 @@ fn names(connection: &Connection, sql: &str, object: &str) -> rusqlite::Result<V
     Ok(names?.into_iter().flatten().collect())
 }
 
+fn warnings(table: &str, count: &Count, is_filtered: bool) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if !count.is_analysed {
+        warnings.push(format!(
+            "\"{table}\" was never analysed: its number of rows is its greatest row id, until `ANALYZE`"
+        ));
+    }
+    if is_filtered {
+        warnings.push(format!(
+            "SQLite does not estimate what a condition leaves: the number of rows is that of \"{table}\""
+        ));
+    }
+    warnings
+}
+
 /// The rows of `table` as ANALYZE counted them, else by its greatest row id; unknown where the plan names an alias.
-fn rows(connection: &Connection, table: &str) -> rusqlite::Result<Option<u64>> {
+fn rows(connection: &Connection, table: &str) -> rusqlite::Result<Option<Count>> {
     let exists = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE";
     let Some(table) = connection.query_row(exists, [table], |row| row.get::<_, String>(0)).optional()? else {
         return Ok(None);
@@ -76,14 +108,14 @@ fn rows(connection: &Connection, table: &str) -> rusqlite::Result<Option<u64>> {
     let analysed = connection
         .query_row("SELECT stat FROM sqlite_stat1 WHERE tbl = ?1 LIMIT 1", [&table], |row| row.get::<_, String>(0))
         .ok()
-        .and_then(|stat| stat.split(' ').next()?.parse().ok());
+        .and_then(|stat| Some(Count { rows: stat.split(' ').next()?.parse().ok()?, is_analysed: true }));
     let by_row_id = || {
         let sql = format!("SELECT max(rowid) FROM \"{}\"", table.replace('"', "\"\""));
         // A table without row ids has no such column.
         connection
             .query_row(&sql, [], |row| row.get::<_, Option<i64>>(0))
             .ok()
-            .map(|max| max.unwrap_or(0).max(0) as u64)
+            .map(|max| Count { rows: max.unwrap_or(0).max(0) as u64, is_analysed: false })
     };
     Ok(analysed.or_else(by_row_id))
 }

@@ -11,6 +11,7 @@ mod types;
 mod sample;
 mod time;
 mod worker;
+mod frugal;
 mod error;
 
 pub use options::Options;

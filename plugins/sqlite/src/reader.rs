@@ -8,6 +8,7 @@ use rusqlite::{Connection, params_from_iter};
 use crate::batch::Batches;
 use crate::error::driver;
 use crate::filter;
+use crate::frugal::{counts, within_budget};
 use crate::options::Location;
 use crate::query::Query;
 use crate::sample::Sample;
@@ -66,6 +67,13 @@ pub(crate) fn typed(connection: &Connection, query: &Query, overrides: &Override
         Sample::default()
     };
     Ok(overrides.decide(query, &sample))
+}
+
+/// As [`typed`], but a type that takes looking at many rows stays open.
+pub(crate) fn typed_frugally(connection: &Connection, query: &Query, overrides: &Overrides) -> Result<Vec<Typed>> {
+    let is_short = !overrides.need_sample(query) || !counts(connection, &query.text)?;
+    let typed = if is_short { within_budget(|| typed(connection, query, overrides))? } else { None };
+    Ok(typed.unwrap_or_else(|| overrides.decide_unseen(query)))
 }
 
 fn read(connection: &Connection, request: &ReadRequest, outlet: &Outlet<Message>) -> Result<()> {

@@ -2,18 +2,19 @@
 //! that the host's wish to stop reaches it.
 
 use rivet_plugin_api::{
-    BatchReader, Bounds, BoundsRequest, Column, Context, DescribeRequest, Description, Explanation, Probe, ReadRequest,
-    Result, Source, SourceCapabilities, Timeouts,
+    BatchReader, Bounds, BoundsRequest, Column, Context, DescribeRequest, Description, Explanation, Filter, Probe,
+    ReadRequest, Result, Source, SourceCapabilities, Timeouts,
 };
 use rusqlite::{Connection, params_from_iter};
 
 use crate::error::driver;
 use crate::explain;
 use crate::filter::{self, Statement};
+use crate::frugal::{counts, within_budget};
 use crate::options::{Location, Options};
 use crate::query::Query;
-use crate::reader::{Reader, typed};
-use crate::types::Overrides;
+use crate::reader::{Reader, typed, typed_frugally};
+use crate::types::{Overrides, UNDECIDED};
 use crate::worker::run;
 
 /// The limits of calls that bring none: a lock that lasts longer is an error, not a hang.
@@ -40,6 +41,7 @@ impl Source for Sqlite {
         since: true,
         params: true,
         concurrent_readers: true,
+        frugal: true,
     };
 
     fn open(options: Options, context: &Context) -> Result<Self> {
@@ -66,8 +68,9 @@ impl Source for Sqlite {
         run(&self.location, DEFAULT_TIMEOUTS, context, move |connection| {
             let overrides = Overrides::check(&request.mapping)?;
             let query = Query::check(connection, &request.query, &request.params)?;
-            let columns = typed(connection, &query, &overrides)?.into_iter().map(|column| Column {
-                arrow_type: column.kind.data_type().to_string(),
+            let decide = if request.frugal { typed_frugally } else { typed };
+            let columns = decide(connection, &query, &overrides)?.into_iter().map(|column| Column {
+                arrow_type: if column.rule == UNDECIDED { String::new() } else { column.kind.data_type().to_string() },
                 name: column.name,
                 native_type: column.native,
                 nullable: column.nullable.unwrap_or(true),
@@ -85,8 +88,10 @@ impl Source for Sqlite {
         let request = request.clone();
         run(&self.location, request.timeouts, context, move |connection| {
             let query = Query::check(connection, &request.query, &request.params)?;
-            let typed = typed(connection, &query, &Overrides::check(&request.mapping)?)?;
-            explain::explain(connection, &filter::read(&query, &typed, &request)?)
+            let decide = if request.frugal { typed_frugally } else { typed };
+            let typed = decide(connection, &query, &Overrides::check(&request.mapping)?)?;
+            let is_filtered = request.filter != Filter::All;
+            explain::explain(connection, &filter::read(&query, &typed, &request)?, is_filtered)
         })
     }
 
@@ -94,15 +99,22 @@ impl Source for Sqlite {
         let request = request.clone();
         run(&self.location, request.timeouts, context, move |connection| {
             let query = Query::check(connection, &request.query, &request.params)?;
-            let typed = typed(connection, &query, &Overrides::check(&request.mapping)?)?;
+            let decide = if request.frugal { typed_frugally } else { typed };
+            let typed = decide(connection, &query, &Overrides::check(&request.mapping)?)?;
             let column = &typed[query.column(&request.column)?];
             let bound = |function| {
                 let statement = filter::bound(&query, &typed, &request, function)?;
                 one(connection, statement, |row| Ok(filter::cursor_value(column, row.get_ref(0)?)))
                     .map_err(|e| e.context(format!("could not find the bounds of column \"{}\"", column.name)))?
             };
+            let both = || Ok((bound("min")?, bound("max")?));
+            let found = if request.frugal { frugally(connection, &query, both)? } else { Some(both()?) };
+            let Some((min, max)) = found else {
+                let reason = format!("no index leads SQLite to the least and the greatest \"{}\"", column.name);
+                return Ok(Bounds { declined: Some(reason), ..Bounds::default() });
+            };
             let now = request.now.then(|| clock(connection)).transpose()?;
-            Ok(Bounds { min: bound("min")?, max: bound("max")?, nulls: None, now })
+            Ok(Bounds { min, max, nulls: None, now, declined: None })
         })
     }
 
@@ -114,6 +126,11 @@ impl Source for Sqlite {
             one(connection, filter::count(&query, &typed, &request)?, |row| row.get::<_, i64>(0)).map(i64::unsigned_abs)
         })
     }
+}
+
+/// The result of `work` over `query`, or `None` where that takes looking at many rows.
+fn frugally<T>(connection: &Connection, query: &Query, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
+    if counts(connection, &query.text)? { Ok(None) } else { within_budget(work) }
 }
 
 /// This machine's time in microseconds since 1970, of which SQLite tells the milliseconds.

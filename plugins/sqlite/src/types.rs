@@ -96,6 +96,9 @@ pub(crate) fn schema(columns: &[Typed]) -> SchemaRef {
     Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
 }
 
+/// The rule of a column whose type takes looking at too many rows.
+pub(crate) const UNDECIDED: &str = "no declared type; the first rows of a run decide";
+
 /// The overrides, checked.
 pub(crate) struct Overrides {
     types: Vec<(String, Kind)>,
@@ -126,6 +129,17 @@ impl Overrides {
             }
         }
         query.columns.iter().enumerate().map(|(i, column)| self.decide_one(column, sample.seen(i))).collect()
+    }
+
+    /// As [`Overrides::decide`] without a look at any row.
+    pub(crate) fn decide_unseen(&self, query: &Query) -> Vec<Typed> {
+        let mut typed = self.decide(query, &Sample::default());
+        for (column, typed) in query.columns.iter().zip(&mut typed) {
+            if column.declared.is_none() && self.find(column).is_none() {
+                UNDECIDED.clone_into(&mut typed.rule);
+            }
+        }
+        typed
     }
 
     fn decide_one(&self, column: &ResultColumn, seen: Seen) -> Typed {

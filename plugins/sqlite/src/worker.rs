@@ -14,6 +14,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, InterruptHandle, OpenFlags, ffi};
 
 use crate::error::{driver, opening};
+use crate::frugal;
 use crate::options::Location;
 use crate::time::parse_timestamp;
 
@@ -173,6 +174,7 @@ fn connect(location: &Location, timeouts: Timeouts, stop: &Arc<AtomicBool>) -> R
     };
     let mut connection = opened.map_err(|e| opening(e, location))?;
     wait_for_locks(&mut connection, timeouts.lock(), Arc::clone(stop)).map_err(driver)?;
+    connection.progress_handler(frugal::EVERY, Some(frugal::is_spent)).map_err(driver)?;
     connection.pragma_update(None, "query_only", true).map_err(driver)?;
     // Otherwise a misspelt "column" is read as the text 'column'.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false).map_err(driver)?;
