@@ -13,7 +13,7 @@ mod text;
 mod tests;
 
 use rivet_plugin_api::abi::SourceHandle;
-use rivet_plugin_api::{DescribeRequest, Explanation, Filter};
+use rivet_plugin_api::{DescribeRequest, Explanation, Filter, FormatKind};
 
 pub use self::report::Report;
 pub use self::verdict::Verdict;
@@ -79,6 +79,7 @@ fn found(report: &mut Report, job: &Job<'_>, outline: &Outline, plans: &Plans) {
     let rows = |plan: &Explanation| plan.rows;
     report.row_estimate = match &job.export.mode {
         Mode::Chunked { .. } => plans.base.as_ref().and_then(rows),
+        _ if outline.is_empty() => Some(0),
         _ => plans.run.first().and_then(rows),
     };
     let bound = |value: &Option<_>| value.as_ref().map(ToString::to_string);
@@ -175,7 +176,7 @@ fn estimate(report: &mut Report, job: &Job<'_>, plans: &Plans) {
     };
     let source = if known.is_some() { "by the source's statistics" } else { "by their types" };
     let codec =
-        if export.format.as_str() == "parquet" { format!(", {}", export.compression.as_str()) } else { String::new() };
+        if export.format == FormatKind::Parquet { format!(", {}", export.compression.as_str()) } else { String::new() };
     report.row_bytes = Some(row_bytes);
     report.row_bytes_from = Some(if known.is_some() { "statistics" } else { "types" });
     report.output_bytes = Some(estimate::output(basis));

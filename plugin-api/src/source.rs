@@ -426,7 +426,7 @@ pub struct Explanation {
     pub rows: Option<u64>,
     /// Rows that the server looks at to find them, over all relations; `rows` when absent.
     pub examined: Option<u64>,
-    /// Average bytes of a row of the result as the statistics know it.
+    /// Average bytes of a row of the result by the statistics, or of the table where these know no more.
     pub row_bytes: Option<u64>,
     /// The scan of the largest relation, such as `Seq Scan on events` or `Index Scan using events_pkey`.
     pub scan: Option<String>,

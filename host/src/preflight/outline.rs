@@ -136,6 +136,12 @@ impl Outline {
         Ok(Self { run, chunks, bounds, declined, ..Self::default() })
     }
 
+    /// Whether a run would find nothing new: no value lies between two equal ends.
+    pub fn is_empty(&self) -> bool {
+        let empty = |filter: &Filter| matches!(filter, Filter::Window { after: Some(after), upto: Some(upto), include_null: false, .. } if after == upto);
+        self.run.iter().all(empty)
+    }
+
     /// A condition that next to no row fulfils, so that an index is used if there is one.
     fn probe(&self, mode: &Mode, columns: &[Column]) -> Option<Filter> {
         if let Mode::TimeWindow { column, encoding, .. } = mode {

@@ -372,6 +372,11 @@ fn the_plan_shows_scan_and_index() {
         let whole = source.explain(&request(query), &Context::default()).unwrap();
         assert_eq!((whole.scan.as_deref(), whole.index.as_deref()), (Some("full scan on p"), None), "{}", whole.plan);
         assert!(whole.rows.is_some_and(|rows| (10_000..40_000).contains(&rows)), "{whole:?}");
+        // The alias leads to the table.
+        assert_eq!(whole.table.as_deref(), Some("Rivet'plan"), "{whole:?}");
+        assert!(whole.table_bytes.is_some_and(|bytes| bytes > 1_000_000), "{whole:?}");
+        assert!(whole.row_bytes.is_some_and(|bytes| (80..400).contains(&bytes)), "{whole:?}");
+        assert_eq!((whole.whole, whole.examined), (Some(true), whole.rows), "{whole:?}");
         // A derived table of the old server is always made whole.
         if !server.is_old() {
             let filter = Filter::Window {

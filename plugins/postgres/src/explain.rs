@@ -146,9 +146,11 @@ fn sizes(connection: &mut Connection, scans: &[Scan<'_>]) -> Result<Vec<Size>> {
         .enumerate()
         .map(|(place, scan)| format!("({place},{},{})", literal(scan.schema), literal(scan.relation)))
         .collect();
-    // Before version 14, a table that nobody ever counted has no pages either.
+    // Before version 14, a table that nobody ever counted looks like an empty one.
     let sql = format!(
-        "SELECT CASE WHEN c.reltuples > 0 OR c.relpages > 0 THEN c.reltuples END, pg_catalog.pg_table_size(c.oid) \
+        "SELECT CASE WHEN c.reltuples > 0 OR c.relpages > 0 OR (c.reltuples = 0 \
+             AND pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 140000) THEN c.reltuples END, \
+             pg_catalog.pg_table_size(c.oid) \
          FROM (VALUES {}) AS v (place, schema, relation) \
          LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = v.schema \
          LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = v.relation ORDER BY v.place",

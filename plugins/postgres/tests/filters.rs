@@ -323,6 +323,15 @@ fn the_plan_shows_scan_and_index() {
         few.plan
     );
     assert!(few.rows.is_some_and(|rows| rows < 100) && few.plan.contains("Index Cond"), "{}", few.plan);
+    assert_eq!(few.scan.as_deref(), Some("Index Scan using by id"));
+    assert_eq!((whole.whole, few.whole, whole.table.as_deref()), (Some(true), Some(false), Some("Rivet'plan")));
+    assert_eq!((whole.examined, whole.table_rows), (Some(20_000), Some(20_000)), "{whole:?}");
+    assert!(whole.table_bytes.is_some_and(|bytes| bytes > 2_000_000) && whole.row_bytes == Some(8), "{whole:?}");
+    let limited = source.explain(&request("SELECT * FROM \"Rivet'plan\" LIMIT 100"), &Context::default()).unwrap();
+    assert!(limited.examined.is_some_and(|rows| (50..200).contains(&rows)), "{limited:?}");
+    let sorted = "SELECT * FROM \"Rivet'plan\" ORDER BY t LIMIT 100";
+    let sorted = source.explain(&request(sorted), &Context::default()).unwrap();
+    assert_eq!(sorted.examined, Some(20_000), "{sorted:?}");
     let nothing = source.explain(&request("SELECT 1"), &Context::default()).unwrap();
     assert_eq!((nothing.scan, nothing.rows), (None, Some(1)));
     psql(&url, "DROP TABLE \"Rivet'plan\"");

@@ -247,6 +247,49 @@ fn explain_and_probe_tell_what_an_operator_needs() {
 }
 
 #[test]
+fn what_is_asked_frugally_reads_no_large_table() {
+    let db = Database::new(
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, k INTEGER, i INTEGER); CREATE INDEX by_i ON t(i);
+         INSERT INTO t WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n WHERE v < 200000) SELECT v, v, v FROM n;
+         CREATE TABLE small(k INTEGER); INSERT INTO small VALUES (1), (2);",
+    );
+    let mut source = db.source();
+    let mut bounds = |query: &str, column: &str, frugal| {
+        let (query, column) = (query.to_owned(), column.to_owned());
+        source
+            .bounds(&BoundsRequest { query, column, frugal, ..BoundsRequest::default() }, &Context::default())
+            .unwrap()
+    };
+    for (query, column, is_cheap) in [
+        ("SELECT * FROM t", "id", true),
+        ("SELECT * FROM t", "i", true),
+        ("SELECT * FROM small", "k", true),
+        ("SELECT * FROM t", "k", false),
+        ("SELECT i + 0 AS i FROM t", "i", false),
+        // One step of SQLite's machine counts a whole table.
+        ("SELECT count(*) AS n FROM t", "n", false),
+    ] {
+        let found = bounds(query, column, true);
+        assert_eq!((found.declined.is_none(), found.max.is_some()), (is_cheap, is_cheap), "{query}: {found:?}");
+        // The budget ends with the call.
+        assert!(bounds(query, column, false).max.is_some(), "{query}");
+    }
+    for (query, arrow_type) in [
+        ("SELECT 1 AS x FROM t", "Int64"),
+        ("SELECT count(*) AS x FROM t", ""),
+        ("SELECT max(k + 0) AS x FROM t", ""),
+        ("SELECT count(*) AS x FROM small WHERE k = 1", "Int64"),
+    ] {
+        let request = DescribeRequest { query: query.to_owned(), frugal: true, ..DescribeRequest::default() };
+        let column = db.source().describe(&request, &Context::default()).unwrap().columns.remove(0);
+        assert_eq!(
+            (column.arrow_type.as_str(), column.rule.contains("of a run decide")),
+            (arrow_type, arrow_type.is_empty())
+        );
+    }
+}
+
+#[test]
 fn fields_say_what_the_table_declares_of_null() {
     let db = Database::new(
         "CREATE TABLE t(id INTEGER PRIMARY KEY, must TEXT NOT NULL, may DATE); INSERT INTO t VALUES (1, 'x', NULL);

@@ -190,6 +190,8 @@ fn a_stored_cursor_narrows_the_request(kind: Kind) {
         let first = reports(&sandbox, &config, 0, &[])("inc");
         assert_eq!((&first["first_run"], &first["cursor"]), (&true.into(), &Value::Null), "{first:#}");
         sandbox.run(&config);
+        let nothing = reports(&sandbox, &config, 0, &[])("inc");
+        assert_eq!((&nothing["row_estimate"], &nothing["verdict"]), (&0.into(), &"EFFICIENT".into()), "{nothing:#}");
         database.sql("insert into t4 select id + 10000, k, placed, seen, pad from t4 where id <= 50");
         database.sql(database.either("analyze t4", "analyze table t4"));
         let state = sandbox.path().join(".rivet_state.db");

@@ -39,6 +39,10 @@ pub(super) fn bounds_are_those_of_the_rows(source: &Source) -> Outcome {
     ensure!(&next.min == second, "the next above {least:?} is {:?}, not {second:?}", next.min);
     let none = handle.bounds(&bounds(source, greatest.clone()))?;
     ensure!(none.min.is_none() && none.max.is_none(), "there are bounds above the greatest value: {none:?}");
+    // The kit's tables are small, but a source may know better.
+    let frugal = handle.bounds(&BoundsRequest { frugal: true, ..bounds(source, None) })?;
+    let is_same = (&frugal.min, &frugal.max) == (least, greatest);
+    ensure!(is_same || frugal.declined.is_some(), "a frugal request answers {frugal:?} instead of {all:?}");
     // A source may have no clock. One that has shows microseconds since 1970, of this century.
     if let Some(now) = handle.bounds(&BoundsRequest { now: true, ..bounds(source, None) })?.now {
         let century = 946_684_800_000_000..4_102_444_800_000_000;
