@@ -74,6 +74,13 @@ pub enum Command {
         /// The shell.
         shell: Shell,
     },
+    /// Write a manual page for every command, for packages
+    #[command(hide = true)]
+    Man {
+        /// The directory they are written to; it is made when it does not exist.
+        #[arg(long, value_name = "DIR")]
+        output: PathBuf,
+    },
 }
 
 /// Which configuration, and where its state is.
@@ -122,6 +129,22 @@ pub struct RunArgs {
     /// For exports with `chunk_checkpoint: true`; others ignore it.
     #[arg(long)]
     pub resume: bool,
+    /// Print a line of JSON for each event, and one for the result, instead of summaries.
+    ///
+    /// The lines go where the summaries would. Every field is described in docs/src/reference/json.md.
+    #[arg(long, conflicts_with = "quiet")]
+    pub json: bool,
+    /// Print nothing about exports that succeed: no progress, no summary. Warnings and errors stay.
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Write how each export ended to this file, as OpenMetrics text, also after failures.
+    ///
+    /// For the textfile collector of node_exporter, whose files end in `.prom`. The file is replaced in one step.
+    #[arg(long, value_name = "PATH")]
+    pub metrics_file: Option<PathBuf>,
+    /// Tell events to the process that started this one.
+    #[arg(long, hide = true)]
+    pub as_child: bool,
     /// Set a parameter: `${KEY}` in the configuration becomes VALUE. Wins over the environment.
     #[arg(short, long = "param", value_name = "KEY=VALUE")]
     pub params: Vec<String>,
@@ -170,11 +193,18 @@ pub enum StateCommand {
     Show {
         #[command(flatten)]
         config: ConfigArgs,
+        #[command(flatten)]
+        output: OutputArgs,
     },
     /// Show the files that runs made, newest first
     Files(HistoryArgs<50>),
     /// Show how far the latest chunked run of an export is
-    Chunks(ExportArgs),
+    Chunks {
+        #[command(flatten)]
+        export: ExportArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
     /// Give up the unfinished chunked run of an export, so that its next run begins from scratch
     ///
     /// Files of chunks that are done stay where they are; they are in no manifest.
@@ -211,6 +241,16 @@ pub struct HistoryArgs<const LAST: usize> {
     /// How many entries.
     #[arg(short, long, value_name = "N", default_value_t = LAST, value_parser = at_least_one)]
     pub last: usize,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// How a table is printed.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct OutputArgs {
+    /// Print JSON instead of a table. Every field is described in docs/src/reference/json.md.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Subcommand)]

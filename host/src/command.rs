@@ -7,13 +7,14 @@ mod run;
 mod state;
 
 use std::io::{ErrorKind, Write as _};
+use std::path::Path;
 
 use rivet_plugin_api::abi::RvPlugin;
 
 use crate::cli::{Cli, Command};
 use crate::error::{Error, Result, exit};
 use crate::plugin::{Catalog, SearchPath};
-use crate::{cli, environment, secret};
+use crate::{cli, environment, report, secret};
 
 /// Runs the command and answers the process's exit code.
 pub fn run(arguments: &Cli, linked: &[&'static RvPlugin]) -> Result<u8> {
@@ -33,13 +34,24 @@ pub fn run(arguments: &Cli, linked: &[&'static RvPlugin]) -> Result<u8> {
             clap_complete::generate(*shell, &mut cli::description(), "rivet", &mut script);
             print(&String::from_utf8_lossy(&script))
         }
+        Command::Man { output } => man(output),
     }
 }
 
+/// Writes manual pages: `rivet.1`, `rivet-run.1` and so on.
+fn man(output: &Path) -> Result<u8> {
+    let write = || std::fs::create_dir_all(output).and_then(|()| clap_mangen::generate_to(cli::description(), output));
+    write().map_err(|e| {
+        let error = rivet_plugin_api::Error::from(e);
+        Error::Run(error.context(format!("could not write manual pages to {}", output.display())))
+    })?;
+    Ok(exit::OK)
+}
+
 /// Prints a report. A reader that has seen enough closes the pipe, which is no failure.
-fn print(text: &str) -> Result<u8> {
-    let mut out = std::io::stdout();
-    match out.write_all(secret::redact(text).as_bytes()).and_then(|()| out.flush()) {
+pub fn print(text: &str) -> Result<u8> {
+    let (text, mut out) = (secret::redact(text), std::io::stdout());
+    match report::apart(|| out.write_all(text.as_bytes()).and_then(|()| out.flush())) {
         Err(e) if e.kind() != ErrorKind::BrokenPipe => {
             Err(Error::Run(rivet_plugin_api::Error::from(e).context("could not write to standard output")))
         }

@@ -6,6 +6,7 @@ use rivet_plugin_api::abi::{DestinationHandle, WriterHandle};
 use rivet_plugin_api::{Cancel, Filter};
 
 use crate::error::Result;
+use crate::event::{Feed, Tally};
 use crate::inspect::Inspector;
 use crate::plan::Job;
 use crate::window::Open;
@@ -30,18 +31,19 @@ pub struct Dense<'a, 'w> {
 }
 
 impl Dense<'_, '_> {
-    /// Reads everything; `begun` is chunk 0.
-    pub fn run(mut self, begun: Begun) -> Result<()> {
+    /// Reads everything and tells `feed` of it; `begun` is chunk 0.
+    pub fn run(mut self, begun: Begun, feed: &Feed) -> Result<()> {
         let Begun { mut reader, writer } = begun;
-        let throttle = self.job.throttle();
+        let (throttle, tally) = (self.job.throttle(), feed.attempt());
         let mut inspection = self.inspector.inspect(&Filter::All)?;
         let (mut chunk, mut rows, mut writer) = (0, 0, Some(writer));
         while let Some(mut batch) = reader.next()? {
             let read = batch.num_rows();
+            tally.read(read);
             inspection.see(&batch)?;
             while batch.num_rows() > 0 {
                 if rows == self.size {
-                    self.finish(chunk, writer.take())?;
+                    self.finish(chunk, writer.take(), &tally)?;
                     (chunk, rows) = (chunk + 1, 0);
                 }
                 let mut open = if let Some(writer) = writer.take() {
@@ -52,16 +54,17 @@ impl Dense<'_, '_> {
                 };
                 let some = split_off(&mut batch, self.size - rows);
                 rows += some.num_rows() as u64;
-                open.write(inspection.complete(some)?)?;
+                tally.wrote(open.write(inspection.complete(some)?)?.written);
                 writer = Some(open);
             }
             throttle.after(read, self.cancel);
-            self.job.threshold.check(self.cancel);
+            self.job.threshold.check(feed, self.cancel);
             self.cancel.check()?;
         }
         reader.close()?;
         inspection.keep()?;
-        self.finish(chunk, writer)?;
+        self.finish(chunk, writer, &tally)?;
+        tally.keep();
         self.open.end_at_chunk(chunk + 1)
     }
 
@@ -73,11 +76,13 @@ impl Dense<'_, '_> {
         Ok(writer)
     }
 
-    fn finish(&self, chunk: usize, writer: Option<WriterHandle>) -> Result<()> {
+    fn finish(&self, chunk: usize, writer: Option<WriterHandle>, tally: &Tally<'_>) -> Result<()> {
         let Some(writer) = writer else { return Ok(()) };
         let receipt = writer.finish()?;
         self.job.check_validated(&receipt, self.verify)?;
-        self.open.record(chunk, &receipt.parts)
+        self.open.record(chunk, &receipt.parts)?;
+        tally.landed(chunk, &receipt.parts);
+        Ok(())
     }
 }
 

@@ -63,11 +63,18 @@ impl Error {
 
     /// The error as the terminal shows it, several lines.
     pub fn render(&self) -> String {
-        match (self, self.hint()) {
-            (Self::Config(e), _) => e.to_string(),
-            (_, Some(hint)) => format!("error: {self}\n\nhint: {hint}\n"),
-            (_, None) => format!("error: {self}\n"),
+        match self {
+            Self::Config(e) => e.to_string(),
+            _ => rendered(&self.to_string(), self.hint().as_deref()),
         }
+    }
+}
+
+/// An error and what to do about it, as the terminal shows them.
+pub fn rendered(error: &str, hint: Option<&str>) -> String {
+    match hint {
+        Some(hint) => format!("error: {error}\n\nhint: {hint}\n"),
+        None => format!("error: {error}\n"),
     }
 }
 

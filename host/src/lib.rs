@@ -25,15 +25,18 @@ mod clock;
 mod memory;
 pub mod state;
 mod doctor;
+mod event;
 mod report;
 mod notify;
 mod error;
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use rivet_plugin_api::abi::RvPlugin;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, fmt};
 
 pub use error::exit;
 
@@ -44,8 +47,7 @@ pub fn main_with(linked: &[&'static RvPlugin]) -> ExitCode {
     match command::run(&arguments, linked) {
         Ok(code) => ExitCode::from(code),
         Err(e) => {
-            // Nothing is left to do when standard error is gone.
-            let _ = write!(std::io::stderr(), "{}", secret::redact(&e.render()));
+            report::eprint(&e.render());
             ExitCode::from(e.exit_code())
         }
     }
@@ -55,8 +57,8 @@ pub fn main_with(linked: &[&'static RvPlugin]) -> ExitCode {
 fn init_logging() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     let colour = std::io::stderr().is_terminal() && environment("NO_COLOR").is_none();
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).log_internal_errors(false);
-    subscriber.with_writer(|| secret::RedactedStderr).with_ansi(colour).init();
+    let lines = fmt::layer().log_internal_errors(false).with_writer(|| secret::RedactedStderr).with_ansi(colour);
+    tracing_subscriber::registry().with(filter).with(lines).with(event::Warnings).init();
 }
 
 /// An environment variable that is set and not empty, and is text.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rivet_plugin_api::Cancel;
 
 use crate::clock;
+use crate::event::{Event, Feed};
 
 /// A pause in which what is queued gets written.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -39,8 +40,8 @@ impl Threshold {
         Self { mb, said: AtomicBool::new(false) }
     }
 
-    /// Pauses when the process has more memory than wanted.
-    pub fn check(&self, cancel: &Cancel) {
+    /// Pauses when the process has more memory than wanted, and tells of it the first time.
+    pub fn check(&self, feed: &Feed, cancel: &Cancel) {
         if self.mb == 0 {
             return;
         }
@@ -53,6 +54,7 @@ impl Threshold {
                 "the process has {mb} MiB, more than `memory_threshold_mb: {}`: reading slows down",
                 self.mb
             );
+            feed.tell(&Event::MemoryWait { rss_mb: mb, limit_mb: self.mb });
         }
         clock::sleep(PAUSE, cancel);
     }
@@ -62,14 +64,16 @@ impl Threshold {
 mod tests {
     use super::*;
     use crate::clock::Stopwatch;
+    use crate::event::Listeners;
 
     #[test]
     fn only_what_is_above_the_threshold_slows() {
         let watch = Stopwatch::start();
-        Threshold::new(0).check(&Cancel::new());
-        Threshold::new(1 << 30).check(&Cancel::new());
+        let feed = Feed::new(&Listeners::default(), "orders");
+        Threshold::new(0).check(&feed, &Cancel::new());
+        Threshold::new(1 << 30).check(&feed, &Cancel::new());
         assert!(watch.elapsed() < PAUSE);
-        Threshold::new(1).check(&Cancel::new());
+        Threshold::new(1).check(&feed, &Cancel::new());
         assert!(watch.elapsed() >= PAUSE);
     }
 }

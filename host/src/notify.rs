@@ -12,11 +12,12 @@ use serde_json::Value;
 
 use crate::config::{Notifications, Occasion};
 use crate::error::{Error, exit};
+use crate::event::{Event, Listener};
 use crate::preflight::Report;
 use crate::report::{Status, Summary};
 use webhook::Webhook;
 
-/// The channel of one run. Dropped, it waits for the messages that are under way, which is bounded.
+/// The channel of one run.
 pub struct Notifier {
     slack: Option<(Webhook, Vec<Occasion>)>,
     under_way: Mutex<Vec<JoinHandle<()>>>,
@@ -32,14 +33,13 @@ impl Notifier {
 
     /// Tells of exports that failed without a summary, in one message: before they began, or with their process.
     pub fn failed(&self, exports: &[&str], error: &Error) {
-        let (export, text) = (exports.join(", "), Some(error.to_string()));
-        let run_id = export.clone();
-        self.ended(&Summary { export, run_id, error: text, status: Status::Failed, ..Summary::default() }, Some(error));
+        let (export, text, exit_code) = (exports.join(", "), Some(error.to_string()), error.exit_code());
+        self.ended(&Summary { export, error: text, exit_code, status: Status::Failed, ..Summary::default() });
     }
 
     /// Tells of an export that has ended, when that is wanted. One that only met another run's lock is never told of:
     /// the other run is at work.
-    pub fn ended(&self, summary: &Summary, error: Option<&Error>) {
+    fn ended(&self, summary: &Summary) {
         let Some((webhook, on)) = &self.slack else { return };
         let is_wanted = on.iter().any(|occasion| match occasion {
             Occasion::Failure => summary.status == Status::Failed,
@@ -47,7 +47,7 @@ impl Notifier {
             // A verdict on a source, which no run gives: see `judged`.
             Occasion::Degraded => false,
         });
-        if !is_wanted || error.is_some_and(|e| e.exit_code() == exit::LOCKED) {
+        if !is_wanted || summary.exit_code == exit::LOCKED {
             return;
         }
         self.send(webhook, message::of(summary), summary.export.clone());
@@ -74,14 +74,21 @@ impl Notifier {
             Err(e) => tracing::warn!("Slack was not told of export \"{export}\": {e}"),
         }
     }
-}
 
-impl Drop for Notifier {
-    fn drop(&mut self) {
-        let under_way = self.under_way.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for thread in under_way.drain(..) {
+    /// Waits for the messages that are under way, which is bounded.
+    pub fn wait(&self) {
+        let under_way = std::mem::take(&mut *self.under_way.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in under_way {
             // What is there to say about a message was said by its thread.
             let _ = thread.join();
+        }
+    }
+}
+
+impl Listener for Notifier {
+    fn hear(&self, _: Option<&str>, event: &Event) {
+        if let Event::ExportFinished(summary) = event {
+            self.ended(summary);
         }
     }
 }

@@ -6,6 +6,7 @@ use arrow_array::RecordBatch;
 use rivet_plugin_api::abi::{ReaderHandle, WriterHandle};
 use rivet_plugin_api::{Cancel, Error, Receipt, Result};
 
+use crate::event::Tally;
 use crate::inspect::Inspection;
 use crate::memory::Threshold;
 use crate::queue::Queue;
@@ -36,6 +37,8 @@ pub struct Flow<'a> {
     pub threshold: &'a Threshold,
     /// How reading and writing share the processor.
     pub pace: Pace,
+    /// Counts it.
+    pub tally: &'a Tally<'a>,
     /// Ends it.
     pub cancel: &'a Cancel,
 }
@@ -79,7 +82,7 @@ fn in_turn(
     flow: &Flow<'_>,
     inspection: &mut Inspection<'_>,
 ) -> Result<Moved> {
-    let rows = read_all(reader, flow, |batch| writer.write(inspection.pass(batch)?).map(drop))?;
+    let rows = read_all(reader, flow, |batch| write(&mut writer, inspection.pass(batch)?, flow))?;
     Ok(Moved { rows, writer })
 }
 
@@ -91,7 +94,7 @@ fn overlapped(
 ) -> Result<Moved> {
     let queue = Queue::new(QUEUE_BYTES);
     let (read, written) = thread::scope(|scope| {
-        let writing = scope.spawn(|| write_all(writer, &queue));
+        let writing = scope.spawn(|| write_all(writer, &queue, flow));
         let end = Close(&queue);
         let read = read_all(reader, flow, |batch| {
             let batch = inspection.pass(batch)?;
@@ -123,13 +126,14 @@ fn read_all(mut reader: ReaderHandle, flow: &Flow<'_>, mut take: impl FnMut(Reco
     while let Some(batch) = reader.next()? {
         let count = batch.num_rows();
         rows += count as u64;
+        flow.tally.read(count);
         take(batch)?;
         if rows - reported >= 1_000_000 {
             reported = rows;
             tracing::info!("fetched {rows} rows so far...");
         }
         flow.throttle.after(count, flow.cancel);
-        flow.threshold.check(flow.cancel);
+        flow.threshold.check(flow.tally.feed(), flow.cancel);
         flow.cancel.check()?;
     }
     reader.close()?;
@@ -137,10 +141,15 @@ fn read_all(mut reader: ReaderHandle, flow: &Flow<'_>, mut take: impl FnMut(Reco
     Ok(rows)
 }
 
-fn write_all(mut writer: WriterHandle, queue: &Queue<RecordBatch>) -> Result<WriterHandle> {
+fn write(writer: &mut WriterHandle, batch: RecordBatch, flow: &Flow<'_>) -> Result<()> {
+    flow.tally.wrote(writer.write(batch)?.written);
+    Ok(())
+}
+
+fn write_all(mut writer: WriterHandle, queue: &Queue<RecordBatch>, flow: &Flow<'_>) -> Result<WriterHandle> {
     let _end = Close(queue);
     while let Some(batch) = queue.pop() {
-        writer.write(batch)?;
+        write(&mut writer, batch, flow)?;
     }
     Ok(writer)
 }

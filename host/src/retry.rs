@@ -6,19 +6,27 @@ use std::time::Duration;
 
 use rivet_plugin_api::{Category, Error};
 
+use crate::event::{Event, Feed};
+use crate::secret;
+
 mod words;
 
 /// The retries of one run, of which a window or each of its parts may use as many as the tuning allows.
-#[derive(Debug)]
-pub struct Attempts {
+pub struct Attempts<'a> {
     retry: Retry,
+    feed: &'a Feed,
     made: AtomicU32,
 }
 
-impl Attempts {
-    /// No retry so far.
-    pub fn new(retry: Retry) -> Self {
-        Self { retry, made: AtomicU32::new(0) }
+impl<'a> Attempts<'a> {
+    /// No retry so far. Every one is told to `feed`.
+    pub fn new(retry: Retry, feed: &'a Feed) -> Self {
+        Self { retry, feed, made: AtomicU32::new(0) }
+    }
+
+    /// Whom the export tells.
+    pub fn feed(&self) -> &'a Feed {
+        self.feed
     }
 
     /// The retries of one window or part.
@@ -38,22 +46,29 @@ impl Attempts {
 }
 
 /// The retries left to one window or part.
-#[derive(Debug)]
 pub struct Budget<'a> {
-    attempts: &'a Attempts,
+    attempts: &'a Attempts<'a>,
     retry: Retry,
     used: u32,
 }
 
 impl Budget<'_> {
-    /// Uses up one retry, says so in the log, and answers the pause before it; `None` when `error` is final.
+    /// Uses up one retry, says so, and answers the pause before it; `None` when `error` is final.
     pub fn next(&mut self, error: &Error) -> Option<Duration> {
         let pause = spread(self.retry.pause(self.used + 1, error)?, random());
         self.used += 1;
         self.attempts.made.fetch_add(1, Ordering::Relaxed);
+        let category = words::category(error);
         let label = if is_of_connection(error) { " reconnecting" } else { "" };
         let (retry, most, ms) = (self.used, self.retry.max_retries, pause.as_millis());
         tracing::warn!("retry {retry}/{most} in {ms}ms{label} ({error})");
+        self.attempts.feed.tell(&Event::Retry {
+            retry,
+            max_retries: most,
+            pause_ms: u64::try_from(ms).unwrap_or(u64::MAX),
+            category,
+            error: secret::redact(&error.to_string()),
+        });
         Some(pause)
     }
 }
@@ -113,6 +128,7 @@ fn random() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Listeners;
 
     #[test]
     fn pauses_double_and_end() {
@@ -156,7 +172,8 @@ mod tests {
 
     #[test]
     fn a_retry_is_counted_once_and_ends_with_the_budget() {
-        let attempts = Attempts::new(Retry { max_retries: 1, backoff: Duration::from_millis(100) });
+        let feed = Feed::new(&Listeners::default(), "orders");
+        let attempts = Attempts::new(Retry { max_retries: 1, backoff: Duration::from_millis(100) }, &feed);
         let (mut window, mut chunk) = (attempts.budget(), attempts.budget_of(2));
         let reset = Error::network("reset");
         let pause = window.next(&reset).unwrap();

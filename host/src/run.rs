@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use rivet_plugin_api::abi::{DestinationHandle, SourceHandle};
-use rivet_plugin_api::{Cancel, Category, Error as ApiError, Part};
+use rivet_plugin_api::{Cancel, Category, Error as ApiError, Part, ReadRequest};
 
 use self::moving::{Moving, Signs};
 use crate::clock::{self, Stopwatch};
-use crate::config;
-use crate::error::{Error, Result};
+use crate::config::{self, Mode};
+use crate::error::{Error, Result, exit};
+use crate::event::{Event, Feed};
 use crate::inspect::Inspector;
 use crate::plan::Job;
 use crate::quality::Quality;
@@ -27,6 +28,7 @@ mod moving;
 /// An export that is running.
 struct Run<'a> {
     job: &'a Job<'a>,
+    feed: &'a Feed,
     state: &'a State,
     cancel: &'a Cancel,
     options: Options,
@@ -49,8 +51,16 @@ pub struct Options {
     pub resume: bool,
 }
 
-/// Runs an export. The summary tells all, also of a failure, whose error comes beside it.
-pub fn export(job: &Job<'_>, state: &State, options: Options, cancel: &Cancel) -> (Summary, Option<Error>) {
+/// Runs an export, tells `feed` how it goes, and answers the exit code. The last event is the summary, which tells all,
+/// also of a failure.
+pub fn export(job: &Job<'_>, feed: &Feed, state: &State, options: Options, cancel: &Cancel) -> u8 {
+    let summary = summary_of(job, feed, state, options, cancel);
+    let code = summary.exit_code;
+    feed.tell(&Event::ExportFinished(Box::new(summary)));
+    code
+}
+
+fn summary_of(job: &Job<'_>, feed: &Feed, state: &State, options: Options, cancel: &Cancel) -> Summary {
     let summary = Summary {
         export: job.export.name.clone(),
         run_id: format!("{}_{}", job.export.name, clock::now().strftime("%Y%m%dT%H%M%S%.3f")),
@@ -60,10 +70,10 @@ pub fn export(job: &Job<'_>, state: &State, options: Options, cancel: &Cancel) -
         ..Summary::default()
     };
     let mut run =
-        Run { job, state, cancel, options, watch: Stopwatch::start(), summary, exhausted: false, quality: None };
+        Run { job, feed, state, cancel, options, watch: Stopwatch::start(), summary, exhausted: false, quality: None };
     let outcome = run.go();
     run.measure();
-    let Err(e) = outcome else { return (run.summary, None) };
+    let Err(e) = outcome else { return run.summary };
     let error = match (signal::received(), e) {
         (Some(signal), e) if is_cancelled(&e) => Error::Stopped(signal),
         (_, Error::Run(e)) if is_of_validation(&e) => {
@@ -75,13 +85,15 @@ pub fn export(job: &Job<'_>, state: &State, options: Options, cancel: &Cancel) -
     run.summary.status = Status::Failed;
     (run.summary.rows, run.summary.files, run.summary.bytes) = (0, 0, 0);
     run.summary.error = Some(secret::redact(&error.to_string()));
+    run.summary.hint = error.hint().map(|hint| secret::redact(&hint));
+    run.summary.exit_code = error.exit_code();
     // A run that only met another one's lock is no event of this export's history.
-    if error.exit_code() != crate::error::exit::LOCKED
+    if error.exit_code() != exit::LOCKED
         && let Err(e) = state.record_run(&run.metrics(), clock::now())
     {
         tracing::warn!("the failed run is missing in the history: {e}");
     }
-    (run.summary, Some(error))
+    run.summary
 }
 
 /// Whether files that were read back are not what was written.
@@ -104,7 +116,8 @@ impl Run<'_> {
         if let Some(run_id) = window.run_id() {
             run_id.clone_into(&mut self.summary.run_id);
         }
-        let attempts = Attempts::new(self.retry());
+        self.feed.tell(&Event::ExportStarted { run_id: self.summary.run_id.clone() });
+        let attempts = Attempts::new(self.retry(), self.feed);
         let mut budget = attempts.budget();
         let mut open = None;
         loop {
@@ -146,7 +159,12 @@ impl Run<'_> {
     }
 
     /// One try on fresh connections.
-    fn attempt<'w>(&mut self, window: &'w Window<'w>, open: &mut Option<Open<'w>>, attempts: &Attempts) -> Result<()> {
+    fn attempt<'w>(
+        &mut self,
+        window: &'w Window<'w>,
+        open: &mut Option<Open<'w>>,
+        attempts: &Attempts<'_>,
+    ) -> Result<()> {
         let name = &self.job.export.name;
         let destination = &self.job.destination;
         let mut to = destination.plugin.open_destination(&destination.options, self.cancel)?;
@@ -166,6 +184,7 @@ impl Run<'_> {
         let reading = self.plan(window, open, &mut from, &mut to)?;
         let (first, filter) = reading.first()?;
         let request = reading.request(self.job, filter);
+        self.tell_plan(&reading, &request, &mut from);
         let reader =
             from.read(&request, &cancel).map_err(|e| e.context(format!("could not read export \"{name}\"")))?;
         let columns = self.track_schema(reader.schema())?;
@@ -218,6 +237,23 @@ impl Run<'_> {
         }
         reading.renew(self.job, from)?;
         Ok(reading)
+    }
+
+    /// Tells what will be read. How many rows that may be is asked only for somebody who shows it, and only where chunks
+    /// do not tell it.
+    fn tell_plan(&self, reading: &Reading, request: &ReadRequest, from: &mut SourceHandle) {
+        let chunks = reading.pieces.len();
+        let asks = chunks == 1 && self.feed.wants_estimate() && self.job.source_can().explain;
+        let rows = asks.then(|| from.explain(request)).and_then(|explained| match explained {
+            Ok(explanation) => explanation.rows,
+            // What is wrong with the query, the read will say.
+            Err(e) => {
+                tracing::debug!("the source does not say how many rows there are: {e}");
+                None
+            }
+        });
+        let checkpoint = matches!(self.job.export.mode, Mode::Chunked { checkpoint: true, dense: false, .. });
+        self.feed.planned(chunks, reading.pending.len(), rows, checkpoint);
     }
 
     fn landed(&mut self, parts: &[Part]) {

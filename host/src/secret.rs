@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 use std::sync::{PoisonError, RwLock};
 
+use crate::report;
+
 /// Shorter secrets are not searched for: replacing every `a` of a text would help nobody.
 const SHORTEST: usize = 4;
 
@@ -48,8 +50,7 @@ pub struct RedactedStderr;
 
 impl Write for RedactedStderr {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        // A terminal that is gone must not stop the run.
-        let _ = io::stderr().write_all(redact(&String::from_utf8_lossy(line)).as_bytes());
+        report::eprint(&String::from_utf8_lossy(line));
         Ok(line.len())
     }
 

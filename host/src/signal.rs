@@ -4,8 +4,8 @@ use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
 
 use rivet_plugin_api::Cancel;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -16,9 +16,12 @@ static RECEIVED: AtomicI32 = AtomicI32::new(0);
 /// The processes that are told of every signal. None of them has been waited for, so that their numbers are theirs.
 static CHILDREN: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
-/// Cancels `cancel` on SIGINT, SIGTERM or SIGHUP. Without it signals end the process at once, which loses nothing
+/// Says what is stopped. The thread that waits for signals must not wait for a terminal as well.
+static TELLER: Mutex<Option<JoinHandle<()>>> = Mutex::new(None);
+
+/// Cancels `cancel` on SIGINT, SIGTERM or SIGHUP, and lets `tell` say so. Without it signals end the process at once, which loses nothing
 /// either: the next run redoes the window.
-pub fn install(cancel: &Cancel) {
+pub fn install(cancel: &Cancel, tell: impl Fn(i32) + Send + Sync + 'static) {
     let ignored = ignored();
     let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0);
     let mut signals = match Signals::new(wanted) {
@@ -28,7 +31,7 @@ pub fn install(cancel: &Cancel) {
             return;
         }
     };
-    let cancel = cancel.clone();
+    let (cancel, tell) = (cancel.clone(), Arc::new(tell));
     thread::spawn(move || {
         for signal in signals.forever() {
             let second = RECEIVED.swap(signal, Ordering::SeqCst) != 0;
@@ -36,10 +39,24 @@ pub fn install(cancel: &Cancel) {
             if second {
                 std::process::exit(128 + signal);
             }
+            let tell = Arc::clone(&tell);
+            *teller() = Some(thread::spawn(move || tell(signal)));
             cancel.cancel();
-            tracing::warn!("stopping: finishing what is under way; a second signal ends the process at once");
         }
     });
+}
+
+fn teller() -> MutexGuard<'static, Option<JoinHandle<()>>> {
+    TELLER.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits until everybody has been told of a signal that came.
+pub fn wait_until_told() {
+    let told = teller().take();
+    if let Some(told) = told {
+        // A teller that panicked has nothing more to say.
+        let _ = told.join();
+    }
 }
 
 /// The signals that this process was started to ignore, as `nohup` does, one bit each.

@@ -34,7 +34,7 @@ pub struct Crew<'a> {
     /// Stops all workers; follows the run's own token.
     pub cancel: &'a Cancel,
     /// Retries so far.
-    pub attempts: &'a Attempts,
+    pub attempts: &'a Attempts<'a>,
 }
 
 /// The connections of one worker.
@@ -179,12 +179,16 @@ impl Crew<'_> {
 
     fn move_all(&self, index: usize, begun: Begun) -> Result<()> {
         let (throttle, threshold, pace) = (self.job.throttle(), &self.job.threshold, Pace::Inline);
-        let flow = Flow { throttle, threshold, pace, cancel: self.cancel };
+        let tally = self.attempts.feed().attempt();
+        let flow = Flow { throttle, threshold, pace, tally: &tally, cancel: self.cancel };
         let mut inspection = self.inspector.inspect(&self.piece(index)?.filter)?;
         let receipt = pipeline::pass(begun, &flow, &mut inspection)?.finish()?;
         self.job.check_validated(&receipt, self.verify)?;
         inspection.keep()?;
-        self.open.record(index, &receipt.parts)
+        self.open.record(index, &receipt.parts)?;
+        tally.landed(index, &receipt.parts);
+        tally.keep();
+        Ok(())
     }
 }
 

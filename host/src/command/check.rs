@@ -26,7 +26,7 @@ pub fn check(args: &CheckArgs, catalog: impl Fn(&[std::path::PathBuf]) -> Result
     let jobs = plan::prepare(&config, args.export.as_deref(), &catalog(&config.plugins)?)?;
     let state = State::open_read_only(&args.config.state_file())?;
     let cancel = Cancel::new();
-    signal::install(&cancel);
+    signal::install(&cancel, |_| ());
     let notifier = Notifier::new(config.notifications.as_ref());
     let mut reports = Vec::new();
     if let Some(first) = jobs.first() {
@@ -43,6 +43,7 @@ pub fn check(args: &CheckArgs, catalog: impl Fn(&[std::path::PathBuf]) -> Result
             reports.push(report);
         }
     }
+    notifier.wait();
     if args.json {
         let document = json!({ "config": args.config.config.display().to_string(), "exports": reports });
         print(&format!("{document:#}\n"))?;

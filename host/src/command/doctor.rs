@@ -22,7 +22,7 @@ pub fn doctor(args: &DoctorArgs, catalog: impl Fn(&[PathBuf]) -> Result<Catalog>
         print(&CheckReport::heading(&args.config))?;
     }
     let cancel = Cancel::new();
-    signal::install(&cancel);
+    signal::install(&cancel, |_| ());
     let looked = look(args, &params, catalog, &cancel, &mut told);
     if let Some(signal) = signal::received() {
         return Err(Error::Stopped(signal));

@@ -1,72 +1,116 @@
-//! `rivet run`: every selected export, one after the other or side by side, and what to tell of them.
+//! `rivet run`: every selected export, one after the other or side by side.
 
+mod audience;
 mod processes;
 
-use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 
 use rivet_plugin_api::Cancel;
 
-use super::print;
+use self::audience::{Audience, Offices};
 use crate::cli::RunArgs;
 use crate::config::{self, Config, parse_param};
 use crate::error::{Error, Result, exit};
-use crate::notify::Notifier;
+use crate::event::{self, Feed};
 use crate::plan::{self, Job};
 use crate::plugin::Catalog;
-use crate::report::Summary;
+use crate::report::Json;
 use crate::run::Options;
 use crate::state::State;
-use crate::{environment, run, secret, signal};
+use crate::{environment, run, signal};
 
 /// Runs the exports and answers the exit code: that of the first failure.
 pub fn run(args: &RunArgs, plugin_dirs: &[PathBuf], catalog: impl Fn(&[PathBuf]) -> Result<Catalog>) -> Result<u8> {
+    let json = (args.json || args.as_child).then(Arc::<Json>::default);
+    if let Some(json) = &json {
+        event::tell_warnings_to(json.clone());
+    }
+    let outcome = selected_exports(args, plugin_dirs, catalog, json.as_ref());
+    signal::wait_until_told();
+    let Some(json) = json else { return outcome };
+    match json.end(outcome) {
+        // Whoever started this process has read why, and shows it.
+        Err(e) if args.as_child => Ok(e.exit_code()),
+        outcome => outcome,
+    }
+}
+
+fn selected_exports(
+    args: &RunArgs,
+    plugin_dirs: &[PathBuf],
+    catalog: impl Fn(&[PathBuf]) -> Result<Catalog>,
+    json: Option<&Arc<Json>>,
+) -> Result<u8> {
     let params = args.params.iter().map(|p| parse_param(p)).collect::<Result<Vec<_>, _>>().map_err(Error::Usage)?;
     let config = config::load(&args.config.config, &params, &environment)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let notifier = Notifier::new(config.notifications.as_ref());
-    let not_begun = |error: &Error| notifier.failed(&selected(args, &config), error);
-    let jobs = prepare(args, &config, catalog).inspect_err(not_begun)?;
+    let offices = Offices::new(args, &config, selected(args, &config), json);
+    let outcome = begin(args, plugin_dirs, &config, catalog, &offices);
+    offices.close(outcome)
+}
+
+fn begin(
+    args: &RunArgs,
+    plugin_dirs: &[PathBuf],
+    config: &Config,
+    catalog: impl Fn(&[PathBuf]) -> Result<Catalog>,
+    offices: &Offices<'_>,
+) -> Result<u8> {
+    let not_begun = |error: &Error| offices.not_begun(error);
+    let jobs = prepare(args, config, catalog).inspect_err(not_begun)?;
     if jobs.is_empty() {
         tracing::warn!("the configuration names no exports");
         return Ok(exit::OK);
     }
+    let audience = offices.open(args, jobs.iter().any(Job::writes_to_stdout));
     let cancel = Cancel::new();
-    signal::install(&cancel);
+    signal::install(&cancel, audience.stopping(args.as_child));
+    audience.begins(offices);
     let several = jobs.len() > 1;
     if several && (args.parallel_export_processes || config.parallel_export_processes) {
-        return processes::run(args, plugin_dirs, &jobs, &notifier).inspect_err(not_begun);
+        let code = processes::run(args, plugin_dirs, &jobs, audience.listeners()).inspect_err(not_begun)?;
+        return audience.outcome(&[code]);
     }
     let state = State::open(&args.config.state_file()).map_err(Error::from).inspect_err(not_begun)?;
+    let parallel = several && (args.parallel_exports || config.parallel_exports);
+    all(args, &jobs, parallel, &state, &audience, &cancel)
+}
+
+fn all(
+    args: &RunArgs,
+    jobs: &[Job<'_>],
+    parallel: bool,
+    state: &State,
+    audience: &Audience,
+    cancel: &Cancel,
+) -> Result<u8> {
     let options = Options { validate: args.validate, reconcile: args.reconcile, resume: args.resume };
-    let to_stderr = jobs.iter().any(Job::writes_to_stdout);
     let one = |job: &Job<'_>| {
-        let (summary, error) = run::export(job, &state, options, &cancel);
-        let done = show(&summary, error.as_ref(), to_stderr);
-        notifier.ended(&summary, error.as_ref());
-        done
+        let feed = Feed::new(audience.listeners(), &job.export.name);
+        run::export(job, &feed, state, options, cancel)
     };
-    if several && (args.parallel_exports || config.parallel_exports) {
+    if parallel {
         let done = thread::scope(|scope| {
             let running: Vec<_> = jobs.iter().map(|job| scope.spawn(|| one(job))).collect();
-            running.into_iter().map(|export| export.join().unwrap_or((exit::FAILED, Ok(exit::OK)))).collect::<Vec<_>>()
+            running.into_iter().map(|export| export.join().unwrap_or(exit::FAILED)).collect::<Vec<_>>()
         });
-        return outcome(done);
+        return audience.outcome(&done);
     }
     let mut done = Vec::new();
-    for job in &jobs {
+    for job in jobs {
         done.push(one(job));
         if let Some(signal) = signal::received() {
-            if done.len() < jobs.len() && done.iter().all(|(code, _)| *code == exit::OK) {
+            if done.len() < jobs.len() && done.iter().all(|code| *code == exit::OK) {
                 return Err(Error::Stopped(signal));
             }
             break;
         }
     }
-    outcome(done)
+    audience.outcome(&done)
 }
 
 /// The names of the exports that are asked for.
@@ -93,34 +137,4 @@ fn prepare<'a>(
         return Err(Error::Usage(error.hint("select one with `--export NAME`")));
     }
     Ok(jobs)
-}
-
-/// The exit code of several exports: that of the first failure. Every export was attempted before a report that nobody
-/// could read counts.
-fn outcome(done: Vec<(u8, Result<u8>)>) -> Result<u8> {
-    let code = done.iter().map(|(code, _)| *code).find(|code| *code != exit::OK);
-    let unseen = done.into_iter().find_map(|(_, shown)| shown.err());
-    match (code, unseen) {
-        (Some(code), _) => Ok(code),
-        (None, Some(error)) => Err(error),
-        (None, None) => Ok(exit::OK),
-    }
-}
-
-/// Shows what came of an export, and answers its exit code and whether that could be shown.
-fn show(summary: &Summary, error: Option<&Error>, to_stderr: bool) -> (u8, Result<u8>) {
-    let shown = if to_stderr {
-        eprint_redacted(&summary.to_string());
-        Ok(exit::OK)
-    } else {
-        print(&summary.to_string())
-    };
-    let Some(error) = error else { return (exit::OK, shown) };
-    eprint_redacted(&format!("\n{}", error.render()));
-    (error.exit_code(), shown)
-}
-
-/// Shows what can be shown: a terminal that is gone must not stop the run.
-fn eprint_redacted(text: &str) {
-    let _ = std::io::stderr().write_all(secret::redact(text).as_bytes());
 }

@@ -2,8 +2,11 @@
 
 use std::fmt::Write as _;
 
+use rivet_plugin_api::Error as ApiError;
+use serde::Serialize;
+
 use super::print;
-use crate::cli::{ConfigArgs, ExportArgs, HistoryArgs, StateCommand};
+use crate::cli::{ConfigArgs, ExportArgs, HistoryArgs, OutputArgs, StateCommand};
 use crate::clock;
 use crate::error::Result;
 use crate::state::{Intent, RunLock, State, chunk_table, cursor_table, file_table, metrics_table};
@@ -11,17 +14,18 @@ use crate::state::{Intent, RunLock, State, chunk_table, cursor_table, file_table
 /// Runs `rivet state …`.
 pub fn state(command: &StateCommand) -> Result<u8> {
     match command {
-        StateCommand::Show { config } => {
+        StateCommand::Show { config, output } => {
             let cursors = look(config)?.map(|s| s.cursors()).transpose()?.unwrap_or_default();
-            print(&cursor_table(&cursors))
+            show(*output, &cursors, || cursor_table(&cursors))
         }
         StateCommand::Files(args) => {
             let files = look(&args.config)?.map(|s| s.files(args.export.as_deref(), args.last)).transpose()?;
-            print(&file_table(&files.unwrap_or_default()))
+            let files = files.unwrap_or_default();
+            show(args.output, &files, || file_table(&files))
         }
-        StateCommand::Chunks(ExportArgs { config, export }) => {
+        StateCommand::Chunks { export: ExportArgs { config, export }, output } => {
             let report = look(config)?.map(|s| s.chunks(export)).transpose()?.flatten();
-            print(&chunk_table(&config.state_file(), export, report.as_ref()))
+            show(*output, &report, || chunk_table(&config.state_file(), export, report.as_ref()))
         }
         StateCommand::ResetChunks(ExportArgs { config, export }) => reset_chunks(config, export),
         StateCommand::Reset(ExportArgs { config, export }) => reset(config, export),
@@ -31,7 +35,17 @@ pub fn state(command: &StateCommand) -> Result<u8> {
 /// Runs `rivet metrics`.
 pub fn metrics(args: &HistoryArgs<20>) -> Result<u8> {
     let runs = look(&args.config)?.map(|s| s.runs(args.export.as_deref(), args.last)).transpose()?;
-    print(&metrics_table(&runs.unwrap_or_default()))
+    let runs = runs.unwrap_or_default();
+    show(args.output, &runs, || metrics_table(&runs))
+}
+
+/// Prints records as a table, or as one line of JSON.
+fn show(output: OutputArgs, records: &impl Serialize, table: impl FnOnce() -> String) -> Result<u8> {
+    if !output.json {
+        return print(&table());
+    }
+    let json = serde_json::to_string(records).map_err(|e| ApiError::internal(format!("records are no JSON: {e}")))?;
+    print(&(json + "\n"))
 }
 
 fn look(config: &ConfigArgs) -> Result<Option<State>> {

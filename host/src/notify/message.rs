@@ -26,7 +26,9 @@ pub(super) fn of(summary: &Summary) -> Value {
     if summary.schema_changed == Some(true) {
         text.push_str("\nschema changed");
     }
-    let title = format!("Rivet: {}", escaped(&summary.run_id, NAMES));
+    // What failed before its run began is known by its export.
+    let run = if summary.run_id.is_empty() { &summary.export } else { &summary.run_id };
+    let title = format!("Rivet: {}", escaped(run, NAMES));
     json!({ "attachments": [{ "color": color, "title": title, "text": text, "footer": "rivet export notification" }] })
 }
 

@@ -4,11 +4,13 @@ use std::fmt;
 use std::time::Duration;
 
 use rivet_plugin_api::{Compression, FormatKind};
+use serde::{Deserialize, Serialize};
 
 use crate::state::{human_bytes, human_duration};
 
 /// How an export ended.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Everything is durable.
     Success,
@@ -31,11 +33,11 @@ impl Status {
 }
 
 /// What came of one export.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Summary {
     /// The export.
     pub export: String,
-    /// Links summary, metrics and files.
+    /// Links summary, metrics and files; empty when the run did not come to have one.
     pub run_id: String,
     /// How it ended.
     pub status: Status,
@@ -43,13 +45,15 @@ pub struct Summary {
     pub tuning: String,
     /// Rows exported; none after a failure.
     pub rows: u64,
-    /// Rows written, also when they were refused.
+    /// Rows written, also when they were refused; counted for `source_rows`.
+    #[serde(rename = "exported_rows")]
     pub exported: u64,
     /// Files published.
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
     /// Wall time.
+    #[serde(rename = "duration_ms", with = "millis")]
     pub duration: Duration,
     /// Peak resident memory of the process in MiB; 0 when not known.
     pub peak_rss_mb: u64,
@@ -69,6 +73,25 @@ pub struct Summary {
     pub source_rows: Option<u64>,
     /// Why it failed, in one line.
     pub error: Option<String>,
+    /// What the user can do about it.
+    pub hint: Option<String>,
+    /// What the process answers when this export decides.
+    pub exit_code: u8,
+}
+
+/// A duration as whole milliseconds.
+mod millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        u64::deserialize(from).map(Duration::from_millis)
+    }
 }
 
 impl Summary {

@@ -10,6 +10,7 @@ use super::Run;
 use super::moving::Signs;
 use crate::config::OnSchemaChange;
 use crate::error::{Error, Result};
+use crate::event::Event;
 use crate::inspect::Inspector;
 use crate::quality::Quality;
 use crate::reading::Reading;
@@ -82,6 +83,9 @@ impl Run<'_> {
         // Another attempt has nothing new to tell.
         if self.summary.schema_changed.replace(!change.is_empty()).is_none() {
             change.lines(name).iter().for_each(|line| tracing::warn!("{line}"));
+            if !change.is_empty() {
+                self.feed.tell(&Event::SchemaChanged { changes: change.details() });
+            }
         }
         if change.is_empty() || self.job.export.on_schema_change == OnSchemaChange::Warn {
             return Ok(columns);

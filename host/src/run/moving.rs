@@ -23,7 +23,7 @@ pub(super) struct Moving<'a, 'w> {
     pub(super) inspector: &'a Inspector<'a>,
     pub(super) verify: bool,
     pub(super) cancel: &'a Cancel,
-    pub(super) attempts: &'a Attempts,
+    pub(super) attempts: &'a Attempts<'a>,
 }
 
 /// What the attempt shows, whether or not it succeeds.
@@ -40,7 +40,7 @@ impl Moving<'_, '_> {
     pub(super) fn run(self, begun: Begun, to: &mut DestinationHandle, signs: &mut Signs) -> Result<()> {
         let Self { job, open, reading, inspector, verify, cancel, attempts } = self;
         if let Mode::Chunked { dense: true, size, .. } = job.export.mode {
-            Dense { job, open, to, inspector, verify, size, cancel }.run(begun)?;
+            Dense { job, open, to, inspector, verify, size, cancel }.run(begun, attempts.feed())?;
             return judge(inspector, rows(open)?, signs);
         }
         if reading.pieces.len() > 1 {
@@ -57,7 +57,8 @@ impl Moving<'_, '_> {
     fn whole(self, begun: Begun, signs: &mut Signs) -> Result<()> {
         let name = &self.job.export.name;
         let (throttle, threshold) = (self.job.throttle(), &self.job.threshold);
-        let flow = Flow { throttle, threshold, pace: Pace::Overlapped, cancel: self.cancel };
+        let tally = self.attempts.feed().attempt();
+        let flow = Flow { throttle, threshold, pace: Pace::Overlapped, tally: &tally, cancel: self.cancel };
         let (_, filter) = self.reading.first()?;
         let mut inspection = self.inspector.inspect(filter)?;
         let failed = |e: ApiError| e.context(format!("could not run export \"{name}\""));
@@ -69,7 +70,10 @@ impl Moving<'_, '_> {
         judge(self.inspector, moved.rows(), signs)?;
         let receipt = moved.finish().map_err(failed)?;
         self.job.check_validated(&receipt, self.verify)?;
-        self.open.record(0, &receipt.parts)
+        self.open.record(0, &receipt.parts)?;
+        tally.landed(0, &receipt.parts);
+        tally.keep();
+        Ok(())
     }
 }
 

@@ -2,12 +2,13 @@
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction};
+use serde::Serialize;
 
 use super::error::{Fault, Result};
 use super::{Intent, RunLock, State, commit, intent};
 
 /// The chunks of one run.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct ChunkReport {
     /// The run.
     pub run_id: String,
@@ -22,9 +23,10 @@ pub struct ChunkReport {
 }
 
 /// One chunk.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct ChunkRow {
     /// Its number, from 0.
+    #[serde(rename = "chunk")]
     pub index: u64,
     /// `pending`, `running`, `completed` or `failed`.
     pub status: String,

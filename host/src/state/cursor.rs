@@ -10,19 +10,23 @@ use super::error::{Fault, Result, StateErrorKind};
 use super::{RunLock, State, rfc3339};
 
 /// A cursor as the file holds it. What rivet-cli 0.2 wrote has neither type, column nor source.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct StoredCursor {
     /// The export.
     pub export: String,
     /// The canonical text of the value, [`CursorValue`]'s `Display`.
+    #[serde(rename = "cursor")]
     pub value: Option<String>,
     /// When the run that stored it committed, RFC 3339.
     pub last_run_at: Option<String>,
     /// [`CursorValue::kind`].
+    #[serde(rename = "cursor_type")]
     pub kind: Option<String>,
     /// The cursor column.
+    #[serde(rename = "cursor_column")]
     pub column: Option<String>,
     /// A fingerprint of the source.
+    #[serde(skip)]
     pub source: Option<String>,
 }
 

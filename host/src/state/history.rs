@@ -1,13 +1,14 @@
 //! What runs did: one row of metrics a run, and one row a file.
 
 use jiff::Timestamp;
-use rusqlite::{Row, Transaction, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+use serde::Serialize;
 
 use super::error::{Fault, Result};
 use super::{State, rfc3339};
 
 /// One run of one export, as `rivet metrics` lists it.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct RunMetrics {
     /// The export.
     pub export: String,
@@ -42,22 +43,24 @@ pub struct RunMetrics {
 }
 
 /// A stored [`RunMetrics`].
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct RunRecord {
     /// When it was stored, RFC 3339.
     pub run_at: String,
     /// What was stored.
+    #[serde(flatten)]
     pub metrics: RunMetrics,
 }
 
 /// One file of the manifest, as `rivet state files` lists it.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct FileRecord {
     /// The run that made it.
     pub run_id: String,
     /// The export.
     pub export: String,
     /// Its name, without directory or prefix.
+    #[serde(rename = "file")]
     pub name: String,
     /// Rows in it.
     pub rows: u64,
@@ -82,6 +85,14 @@ impl State {
         let columns = "run_at, export_name, run_id, duration_ms, total_rows, peak_rss_mb, status, error_message,
                        tuning_profile, format, mode, files_produced, bytes_written, retries, validated, schema_changed";
         self.newest("export_metrics", columns, export, last, run_record)
+    }
+
+    /// When a run of an export last succeeded, if ever.
+    pub fn last_success(&self, export: &str) -> Result<Option<Timestamp>> {
+        let sql = "SELECT run_at FROM export_metrics WHERE export_name = ?1 AND status IN ('success', 'skipped')
+                   ORDER BY id DESC LIMIT 1";
+        let at: Option<String> = self.read(|tx| Ok(tx.query_row(sql, [export], |row| row.get(0)).optional()?))?;
+        Ok(at.and_then(|at| at.parse().ok()))
     }
 
     /// The latest `last` files, newest first, of one export or of all.

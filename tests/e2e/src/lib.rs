@@ -10,6 +10,7 @@ mod private;
 mod proxy;
 mod sandbox;
 mod tables;
+mod terminal;
 mod webhook;
 
 pub use database::{Database, Kind, line};
@@ -20,6 +21,7 @@ pub use private::Private;
 pub use proxy::{Fault, Proxy};
 pub use sandbox::{Outcome, Running, Sandbox, built, workspace};
 pub use tables::{Source, Tables};
+pub use terminal::{Shown, Terminal};
 pub use webhook::{Answer, Request, Webhook};
 
 use std::path::Path;
