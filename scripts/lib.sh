@@ -42,13 +42,14 @@ need_toolchain() {
 # The independent readers that tests compare Rivet's files with, and an independent client of S3.
 need_python() {
     python=$target/venv/bin/python
-    if ! "$python" -c 'import boto3, duckdb, duckdb_cli, prometheus_client, pyarrow, xxhash' 2>/dev/null; then
+    if ! "$python" -c 'import boto3, duckdb, duckdb_cli, jsonschema, prometheus_client, pyarrow, ruamel.yaml, xxhash' 2>/dev/null; then
         # Debian ships python3 without the module that makes virtual environments whole.
         python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install "Python" python3 python3-venv
         step "making a Python environment with the readers and clients of the tests"
         python3 -m venv "$target/venv" || fail "could not make $target/venv"
-        "$target/venv/bin/pip" install -q boto3 duckdb duckdb-cli prometheus_client pyarrow pytz xxhash >&2 ||
-            fail "pip could not install boto3, duckdb, duckdb-cli, prometheus_client, pyarrow and xxhash"
+        "$target/venv/bin/pip" install -q boto3 duckdb duckdb-cli jsonschema prometheus_client pyarrow pytz \
+            ruamel.yaml xxhash >&2 ||
+            fail "pip could not install the readers and clients of the tests"
     fi
     export RIVET_TEST_PYTHON=$python
 }

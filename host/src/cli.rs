@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap::{ArgGroup, Args, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::state::FILE_NAME;
@@ -59,6 +59,14 @@ pub enum Command {
     /// recommends a tuning profile, and shows what becomes of each column. An export that cannot be checked fails; the
     /// others are checked even so.
     Check(CheckArgs),
+    /// Write a first configuration from a look at the source
+    ///
+    /// Lists the tables and views of the source, chooses a mode for each from its columns, keys and statistics, and
+    /// writes a configuration with comments. No row is read. A password never gets into the file: where the URL holds
+    /// one, the file names a variable instead. What was found, and why, goes to standard error.
+    ///
+    /// For example: rivet init --url-env DATABASE_URL --table 'order*'
+    Init(InitArgs),
     /// Show or reset what is remembered between runs
     #[command(subcommand)]
     State(StateCommand),
@@ -67,6 +75,17 @@ pub enum Command {
     /// Show plug-ins
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Print schemas
+    #[command(subcommand)]
+    Schema(SchemaCommand),
+    /// Say what the code of an error means, what commonly causes it, and what to do
+    ///
+    /// The last line of an error names its code. Without one, all codes are listed.
+    ExplainError {
+        /// The codes, such as config.unknown-key or auth.
+        #[arg(value_name = "CODE")]
+        codes: Vec<String>,
+    },
     /// Print a completion script for a shell
     ///
     /// For example: rivet completions bash > ~/.local/share/bash-completion/completions/rivet
@@ -187,6 +206,34 @@ pub struct CheckArgs {
     pub strict: bool,
 }
 
+#[derive(Args, Debug)]
+#[command(group(ArgGroup::new("location").required(true).args(["url", "url_env"])))]
+pub struct InitArgs {
+    /// The source: a connection URL, or the path of a database file.
+    #[arg(value_name = "URL")]
+    pub url: Option<String>,
+    /// Take the URL from this environment variable, and name the variable in the file.
+    #[arg(long, value_name = "NAME")]
+    pub url_env: Option<String>,
+    /// The connector to use, where the URL does not tell.
+    #[arg(long = "type", value_name = "NAME")]
+    pub kind: Option<String>,
+    /// Only tables of this name, with or without the schema in front; `*` and `?` stand for any characters and for one.
+    /// May be given several times.
+    #[arg(short, long = "table", value_name = "PATTERN")]
+    pub tables: Vec<String>,
+    /// Only tables of this schema, which is the database where a server has no schemas inside one; may be given several
+    /// times [default: all that are not the server's own, or the database of the URL].
+    #[arg(long = "schema", value_name = "NAME")]
+    pub schemas: Vec<String>,
+    /// The file to write; `-` is standard output.
+    #[arg(short, long, value_name = "PATH", default_value = "rivet.yaml")]
+    pub output: PathBuf,
+    /// Replace the file if it exists.
+    #[arg(long)]
+    pub force: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum StateCommand {
     /// Show the cursor of every export
@@ -257,6 +304,19 @@ pub struct OutputArgs {
 pub enum PluginCommand {
     /// Show every plug-in found, in the order of the search, and why others are refused
     List {
+        /// Also search the `plugins:` of this configuration.
+        #[arg(short, long, value_name = "PATH")]
+        config: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SchemaCommand {
+    /// Print the JSON Schema of configurations, for editors
+    ///
+    /// It holds the options of the connectors that are found. For example:
+    /// rivet schema config > rivet.schema.json
+    Config {
         /// Also search the `plugins:` of this configuration.
         #[arg(short, long, value_name = "PATH")]
         config: Option<PathBuf>,

@@ -1,9 +1,12 @@
 //! One file a verb: what each command does with its arguments.
 
-mod doctor;
 mod check;
+mod doctor;
+mod explain;
+mod init;
 mod plugin;
 mod run;
+mod schema;
 mod state;
 
 use std::io::{ErrorKind, Write as _};
@@ -27,8 +30,11 @@ pub fn run(arguments: &Cli, linked: &[&'static RvPlugin]) -> Result<u8> {
         Command::Doctor(args) => doctor::doctor(args, catalog),
         Command::Check(args) => check::check(args, catalog),
         Command::State(command) => state::state(command),
+        Command::Init(args) => init::init(args, &catalog(&[])?),
         Command::Metrics(args) => state::metrics(args),
         Command::Plugin(cli::PluginCommand::List { config }) => plugin::list(config.as_deref(), catalog),
+        Command::Schema(cli::SchemaCommand::Config { config }) => schema::config(config.as_deref(), catalog),
+        Command::ExplainError { codes } => explain::explain(codes),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut cli::description(), "rivet", &mut script);
@@ -48,9 +54,15 @@ fn man(output: &Path) -> Result<u8> {
     Ok(exit::OK)
 }
 
-/// Prints a report. A reader that has seen enough closes the pipe, which is no failure.
+/// Prints a report.
 pub fn print(text: &str) -> Result<u8> {
-    let (text, mut out) = (secret::redact(text), std::io::stdout());
+    print_as_it_is(&secret::redact(text))
+}
+
+/// Prints data, in which a word that happens to be a password too must stay what it is. A reader that has seen enough
+/// closes the pipe, which is no failure.
+fn print_as_it_is(text: &str) -> Result<u8> {
+    let mut out = std::io::stdout();
     match report::apart(|| out.write_all(text.as_bytes()).and_then(|()| out.flush())) {
         Err(e) if e.kind() != ErrorKind::BrokenPipe => {
             Err(Error::Run(rivet_plugin_api::Error::from(e).context("could not write to standard output")))

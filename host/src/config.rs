@@ -4,9 +4,9 @@
 //! is checked later, by [`Connector::resolve`], against the schema the connector announces.
 
 mod node;
+mod key;
 mod diagnostic;
 mod mask;
-mod suggest;
 mod file;
 mod yaml;
 mod expand;
@@ -19,6 +19,7 @@ mod value;
 mod size;
 mod export;
 mod notifications;
+mod json_schema;
 
 #[cfg(test)]
 mod tests;
@@ -27,21 +28,25 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rivet_plugin_api::Error;
+use rivet_plugin_api::suggest::did_you_mean;
 
 pub use connector::Connector;
+pub(crate) use diagnostic::is_printable;
 pub use diagnostic::{ConfigError, Diagnostic};
 pub use expand::parse_param;
 pub use export::{CursorLag, Export, MetaColumns, Mode, OnSchemaChange, Quality, Query};
 pub use file::{directory, is_stream};
+pub use json_schema::json_schema;
+pub(crate) use mask::url_secrets;
 pub use node::Span;
 pub use notifications::{Notifications, Occasion, Slack};
 pub use resolve::Resolved;
-pub(crate) use suggest::did_you_mean;
 pub use tuning::{Profile, Tuning, TuningSection};
 
 use connector::Origin;
 use diagnostic::{Problems, SourceText};
 use expand::Variables;
+use key::{Key, Takes};
 use section::Section;
 
 /// A configuration that has been read and checked, but for the options of its connectors.
@@ -75,7 +80,7 @@ impl Config {
     pub fn export(&self, name: &str) -> Result<&Export, Error> {
         self.exports.iter().find(|e| e.name == name).ok_or_else(|| {
             let error = Error::config(format!("export \"{}\" not found in config", node::shorten(name)));
-            error.hint(suggest::did_you_mean(name, self.exports.iter().map(|e| e.name.as_str()), "its exports are"))
+            error.hint(did_you_mean(name, self.exports.iter().map(|e| e.name.as_str()), "its exports are"))
         })
     }
 }
@@ -92,6 +97,11 @@ pub fn load(
     let bytes = file::read(path, "the configuration").map_err(fail)?;
     let text = file::decode(&bytes, "the configuration").map_err(fail)?;
     parse(text, path, params, env)
+}
+
+/// As [`load`] without parameters, for a text that is not in a file yet.
+pub(crate) fn parse_text(text: &str, path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
+    parse(text, path, &[], env)
 }
 
 /// As [`load`], for a text that has been read from `path`.
@@ -131,26 +141,42 @@ struct Reader<'a> {
     problems: &'a Problems,
 }
 
-const ROOT_KEYS: [&str; 6] =
-    ["source", "exports", "notifications", "parallel_exports", "parallel_export_processes", "plugins"];
+const ROOT_KEYS: &[Key] = &[
+    Key::new("source", Takes::Source, "What to read from."),
+    Key::new("exports", Takes::List(export::KEYS), "What to export. `[]` is nothing."),
+    Key::new("notifications", Takes::Section(notifications::KEYS), "Whom to tell about runs."),
+    Key::new("parallel_exports", Takes::Flag, "Run the exports side by side, on threads of one process."),
+    Key::new("parallel_export_processes", Takes::Flag, "Run each export in a process of its own."),
+    Key::new("plugins", Takes::Texts, "Where to look for connectors: directories or files, relative to this file."),
+];
+
+/// The keys of `source` that are no connector's. Those of `tuning` are the predecessor's place for them.
+const SOURCE_KEYS: &[Key] = &[
+    TYPE,
+    Key::new("tuning", Takes::Section(tuning::KEYS), "How hard the source is worked."),
+    Key::new("types", Takes::TextMap, "Other types for columns of all exports, by the name of their native type."),
+    Key::new("columns", Takes::TextMap, "Other types for columns of all exports, by their name."),
+];
+const DESTINATION_KEYS: &[Key] = &[TYPE];
+const TYPE: Key = Key::new("type", Takes::Text, "The connector. `rivet plugin list` shows those that are found.");
 
 /// Where keys belong that stand in the wrong map.
 fn home(key: &str) -> Option<&'static str> {
-    let homes: [(&str, &[&str]); 6] = [
-        ("under `source.tuning`", &tuning::KEYS),
-        ("in an entry of `exports`", &export::KEYS),
-        ("under `exports[].quality`", &export::QUALITY_KEYS),
-        ("under `exports[].meta_columns`", &export::META_KEYS),
-        ("at the top level", &ROOT_KEYS),
-        ("under `notifications.slack`", &notifications::SLACK_KEYS),
+    let homes = [
+        ("under `source.tuning`", tuning::KEYS),
+        ("in an entry of `exports`", export::KEYS),
+        ("under `exports[].quality`", export::QUALITY_KEYS),
+        ("under `exports[].meta_columns`", export::META_KEYS),
+        ("at the top level", ROOT_KEYS),
+        ("under `notifications.slack`", notifications::SLACK_KEYS),
     ];
-    homes.iter().find(|(_, keys)| keys.contains(&key)).map(|(home, _)| *home)
+    homes.into_iter().find(|(_, keys)| key::find(keys, key).is_some()).map(|(home, _)| home)
 }
 
 impl Reader<'_> {
     fn root(&self, node: &node::Node) -> Option<Config> {
         let root = Section::open("the configuration", Span { line: 1, column: 1, length: 1 }, node, self.problems)?;
-        root.only(&ROOT_KEYS, &[], home);
+        root.only(ROOT_KEYS, &[], home);
         let source = self.source(&root);
         let exports = self.exports(&root, source.as_ref().map(|(_, shared)| shared));
         let notifications = root.section("notifications", "`notifications`");
@@ -180,7 +206,7 @@ impl Reader<'_> {
             types: source.text_map("types"),
             columns: source.text_map("columns"),
         };
-        let own = ["type", "tuning", "types", "columns"];
-        Some((self.connector(&source, &[&own, tuning::KEYS.as_slice()].concat())?, shared))
+        let own: Vec<&str> = key::names(SOURCE_KEYS).chain(key::names(tuning::KEYS)).collect();
+        Some((self.connector(&source, &own)?, shared))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::code::Code;
 use crate::config::ConfigError;
 use crate::state::{StateError, StateErrorKind};
 
@@ -61,12 +62,38 @@ impl Error {
         }
     }
 
-    /// The error as the terminal shows it, several lines.
-    pub fn render(&self) -> String {
+    /// Its stable codes, each once, in the order of what is shown.
+    pub fn codes(&self) -> Vec<Code> {
         match self {
+            Self::Config(e) => {
+                let mut codes = Vec::new();
+                for code in e.diagnostics().iter().map(|d| d.code) {
+                    if !codes.contains(&code) {
+                        codes.push(code);
+                    }
+                }
+                codes
+            }
+            Self::Usage(_) => vec![Code::Usage],
+            Self::Run(e) => vec![Code::of(e.category())],
+            Self::Refused(_) => vec![Code::Refused],
+            Self::State(e) => vec![match e.kind() {
+                StateErrorKind::Locked(_) => Code::Locked,
+                StateErrorKind::OtherCursor { .. } => Code::Cursor,
+                _ => Code::StateFile,
+            }],
+            Self::Stopped(_) => vec![Code::Stopped],
+        }
+    }
+
+    /// The error as the terminal shows it, several lines. The last says where to read more.
+    pub fn render(&self) -> String {
+        let text = match self {
             Self::Config(e) => e.to_string(),
             _ => rendered(&self.to_string(), self.hint().as_deref()),
-        }
+        };
+        let codes: Vec<&str> = self.codes().into_iter().map(Code::name).collect();
+        format!("{text}more: rivet explain-error {}\n", codes.join(" "))
     }
 }
 

@@ -7,6 +7,7 @@ pub mod config;
 mod secret;
 mod signal;
 mod plugin;
+mod init;
 mod plan;
 mod preflight;
 mod run;
@@ -28,6 +29,7 @@ mod doctor;
 mod event;
 mod report;
 mod notify;
+mod code;
 mod error;
 
 use std::io::IsTerminal as _;

@@ -111,7 +111,7 @@ fn together<T>(results: impl Iterator<Item = Result<T>>) -> Result<Vec<T>> {
 }
 
 fn endpoint(connector: &Connector, half: Half, catalog: &Catalog) -> Result<Endpoint> {
-    let plugin = catalog.find(&connector.kind, half).map_err(Error::Usage)?;
+    let plugin = catalog.find(&connector.kind, half).map_err(|e| connector.refused(&e))?;
     let spec = plugin.spec();
     let schema = match half {
         Half::Source => spec.source.as_ref().map(|s| &s.options),
@@ -162,6 +162,10 @@ impl Job<'_> {
         self.source.plugin.spec().source.as_ref().map(|half| half.capabilities).unwrap_or_default()
     }
 
+    fn not_offered(&self, error: &ApiError) -> Error {
+        self.export.not_offered(error).into()
+    }
+
     /// Whether the source can do what the mode needs.
     fn check_source(&self) -> Result<()> {
         let (can, mode) = (self.source_can(), &self.export.mode);
@@ -176,7 +180,7 @@ impl Job<'_> {
         }
         let (export, mode, kind) = (&self.export.name, mode.as_str(), &self.source.plugin.spec().name);
         let text = format!("export \"{export}\" has mode \"{mode}\", which connector \"{kind}\" does not offer");
-        Err(Error::Usage(ApiError::config(text).hint("use `mode: full`, or a newer version of the connector")))
+        Err(self.not_offered(&ApiError::config(text).hint("use `mode: full`, or a newer version of the connector")))
     }
 
     /// Whether the source takes the values that the query names.
@@ -186,7 +190,8 @@ impl Job<'_> {
         }
         let (export, kind) = (&self.export.name, &self.source.plugin.spec().name);
         let text = format!("export \"{export}\" has `params`, which connector \"{kind}\" does not offer");
-        Err(Error::Usage(ApiError::config(text).hint("write the values into the query, or use ${NAME} with --param")))
+        Err(self
+            .not_offered(&ApiError::config(text).hint("write the values into the query, or use ${NAME} with --param")))
     }
 
     /// Whether the destination can hold a manifest where one is asked for.
@@ -199,7 +204,7 @@ impl Job<'_> {
             "export \"{}\" has `manifest`, which connector \"{}\" does not offer",
             self.export.name, plugin.name
         );
-        Err(Error::Usage(ApiError::config(text).hint("remove `manifest`, or choose another destination")))
+        Err(self.not_offered(&ApiError::config(text).hint("remove `manifest`, or choose another destination")))
     }
 
     /// Whether what is judged at the end can be taken back until then: chunks go out as they are done.

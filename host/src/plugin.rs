@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rivet_plugin_api::Error;
 use rivet_plugin_api::abi::{Plugin, RvPlugin};
+use rivet_plugin_api::suggest::did_you_mean;
 
 pub use search::{Found, SearchPath, Verdict};
 
@@ -62,6 +63,19 @@ impl Catalog {
         has(&plugin, half).map(|()| plugin)
     }
 
+    /// The first plug-in of each name, loaded. One that cannot be loaded is a warning.
+    pub fn all(&self) -> Vec<Arc<Plugin>> {
+        let mut all = self.linked.clone();
+        for found in self.search.scan() {
+            let Some(name) = found.name().filter(|name| !all.iter().any(|p| p.spec().name == *name)) else { continue };
+            match self.load(&found) {
+                Ok(plugin) => all.push(plugin),
+                Err(e) => tracing::warn!("connector \"{name}\" is left out: {e}"),
+            }
+        }
+        all
+    }
+
     /// Everything there is, usable or not, in the order of the search: what `rivet plugin list` shows.
     pub fn list(&self) -> (Vec<Arc<Plugin>>, Vec<Found>) {
         (self.linked.clone(), self.search.scan())
@@ -109,7 +123,7 @@ impl Catalog {
         if names.is_empty() {
             error.hint("install the plug-in into one of these directories")
         } else {
-            error.hint(format!("the connectors found are: {}", names.join(", ")))
+            error.hint(did_you_mean(name, names, "the connectors found are"))
         }
     }
 }

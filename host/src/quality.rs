@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::Schema;
+use rivet_plugin_api::suggest::did_you_mean;
 use rivet_plugin_api::{Error, Result};
 
 use self::distinct::Keys;
@@ -28,7 +29,7 @@ use self::key::Key;
 use self::spill::Spill;
 use self::tally::Tally;
 use self::values::{Secrets, Width, width};
-use crate::config::{self, did_you_mean};
+use crate::config;
 use crate::{environment, error};
 
 /// The most bytes of keys that all workers and columns hold in memory while they read. Judging takes half as many more.

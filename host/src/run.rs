@@ -86,6 +86,12 @@ fn summary_of(job: &Job<'_>, feed: &Feed, state: &State, options: Options, cance
     (run.summary.rows, run.summary.files, run.summary.bytes) = (0, 0, 0);
     run.summary.error = Some(secret::redact(&error.to_string()));
     run.summary.hint = error.hint().map(|hint| secret::redact(&hint));
+    let located = match &error {
+        Error::Run(e) | Error::Usage(e) => job.export.located(e).map(Error::Config),
+        _ => None,
+    };
+    run.summary.error_text = Some(secret::redact(&located.as_ref().unwrap_or(&error).render()));
+    run.summary.error_codes = error.codes().into_iter().map(|code| code.name().to_owned()).collect();
     run.summary.exit_code = error.exit_code();
     // A run that only met another one's lock is no event of this export's history.
     if error.exit_code() != exit::LOCKED

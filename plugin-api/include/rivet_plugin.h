@@ -170,6 +170,7 @@ typedef struct RvSource {
     RvCall count;    /* ReadRequest -> number */
     RvCall snapshot; /* -> string */
     RvCall split;    /* SplitRequest -> Split */
+    RvCall tables;   /* TablesRequest -> Tables */
     int32_t (*read)(void *handle, RvStr request_json, const RvCancel *cancel, void **reader, RvArrowSchema *schema,
                     RvError *err);
     int32_t (*next_batch)(void *reader, RvArrowArray *out, RvError *err); /* a struct array, or RV_END */

@@ -261,6 +261,8 @@ pub struct RvSource {
     pub snapshot: RvCall,
     /// [`SplitRequest`](crate::SplitRequest); answers a [`Split`](crate::Split).
     pub split: RvCall,
+    /// [`TablesRequest`](crate::TablesRequest); answers [`Tables`](crate::Tables).
+    pub tables: RvCall,
     /// Starts reading; fills `reader` and, for the receiver to release, `schema`.
     pub read: extern "C" fn(
         handle: *mut c_void,
@@ -393,5 +395,5 @@ const _: () = {
     assert!(size_of::<RvStr>() == 16 && size_of::<RvBuf>() == 40 && size_of::<RvError>() == 56);
     assert!(size_of::<RvCancel>() == 32 && size_of::<RvHost>() == 48 && size_of::<RvField>() == 48);
     assert!(size_of::<RvLog>() == 80 && size_of::<RvPlugin>() == 104 && size_of::<RvProgress>() == 16);
-    assert!(size_of::<RvSource>() == 104 && size_of::<RvDestination>() == 88);
+    assert!(size_of::<RvSource>() == 112 && size_of::<RvDestination>() == 88);
 };

@@ -16,6 +16,8 @@ pub struct SourceCapabilities {
     pub snapshot: bool,
     /// `split` cuts a query into parts, and `read` honours [`Filter::Part`](crate::Filter::Part).
     pub split: bool,
+    /// `tables` lists what there is to export.
+    pub tables: bool,
     /// `read` honours [`Filter::Window`](crate::Filter::Window).
     pub window: bool,
     /// `read` honours [`Filter::Range`](crate::Filter::Range).
@@ -64,6 +66,7 @@ impl SourceCapabilities {
         count: false,
         snapshot: false,
         split: false,
+        tables: false,
         window: false,
         range: false,
         dense: false,

@@ -73,6 +73,8 @@ mod context;
 mod cursor;
 mod params;
 mod source;
+mod tables;
+pub mod suggest;
 mod destination;
 pub mod abi;
 
@@ -96,4 +98,5 @@ pub use source::{
     NULLABLE, Probe, ReadRequest, Source, Split, SplitRequest, Strategy, TimeEncoding, Timeouts, declared_nullable,
     reader_of,
 };
-pub use spec::{DestinationSpec, SecretString, SourceSpec, Spec, options_schema, parse_options, title};
+pub use spec::{DestinationSpec, Locations, SecretString, SourceSpec, Spec, options_schema, parse_options, title};
+pub use tables::{Table, Tables, TablesRequest};

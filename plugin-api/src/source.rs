@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{Context, CursorValue, Error, Params, Result, SourceCapabilities};
+use crate::{Context, CursorValue, Error, Locations, Params, Result, SourceCapabilities, Tables, TablesRequest};
 
 /// Reads rows out of a system as Arrow batches. One value is one connection, used by one thread at a time.
 pub trait Source: Sized + Send + 'static {
@@ -22,6 +22,8 @@ pub trait Source: Sized + Send + 'static {
 
     /// How reports name the connector, where its name with a capital letter is not right.
     const TITLE: &'static str = "";
+    /// Which URLs are its own.
+    const LOCATIONS: Locations = Locations::NONE;
 
     /// Checks the options and connects.
     fn open(options: Self::Options, context: &Context) -> Result<Self>;
@@ -58,6 +60,11 @@ pub trait Source: Sized + Send + 'static {
     /// Cuts a query into parts that several readers can read at once; with [`SourceCapabilities::split`].
     fn split(&mut self, _request: &SplitRequest, _context: &Context) -> Result<Split> {
         Err(not_offered("split"))
+    }
+
+    /// What there is to export; with [`SourceCapabilities::tables`].
+    fn tables(&mut self, _request: &TablesRequest, _context: &Context) -> Result<Tables> {
+        Err(not_offered("tables"))
     }
 }
 

@@ -38,6 +38,27 @@ pub struct SourceSpec {
     pub options: serde_json::Value,
     /// What the host may ask of it.
     pub capabilities: SourceCapabilities,
+    /// See [`Locations::schemes`].
+    #[serde(default)]
+    pub schemes: Vec<String>,
+    /// See [`Locations::paths`].
+    #[serde(default)]
+    pub paths: bool,
+}
+
+/// Which locations a source opens when they are given as its option `url`, so that `rivet init` finds the connector by
+/// the location alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Locations {
+    /// What stands before the `:` of its URLs, in lower case: `acme` for `acme://host/database`.
+    pub schemes: &'static [&'static str],
+    /// Whether the plain path of a file is a location too.
+    pub paths: bool,
+}
+
+impl Locations {
+    /// None: users name the connector.
+    pub const NONE: Self = Self { schemes: &[], paths: false };
 }
 
 /// The destination half of a [`Spec`].

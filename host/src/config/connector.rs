@@ -4,11 +4,14 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use rivet_plugin_api::Error;
+
 use super::Reader;
-use super::diagnostic::{Problems, SourceText};
+use super::diagnostic::{ConfigError, Diagnostic, Problems, SourceText};
 use super::mask::url_secrets;
 use super::node::{Core, Entry, Span, Value};
 use super::section::Section;
+use crate::code::Code;
 
 /// A connector to open: its type and what the user wrote for it. `Debug` shows no option values.
 pub struct Connector {
@@ -16,6 +19,8 @@ pub struct Connector {
     pub kind: String,
     /// Where the map stands in the file.
     pub at: Span,
+    /// Where the type stands.
+    kind_at: Span,
     /// What users know it by, such as `destination of export "users"`.
     pub(super) label: String,
     pub(super) options: Vec<Entry>,
@@ -44,6 +49,7 @@ impl Reader<'_> {
         Some(Connector {
             kind: section.text("type")?.to_owned(),
             at: section.at,
+            kind_at: section.get("type")?.value.span,
             label: section.label.clone(),
             options: options.cloned().collect(),
             origin: Arc::clone(&self.origin),
@@ -58,13 +64,18 @@ fn check(section: &Section<'_>) {
         if let [first, second, ..] = given.as_slice() {
             let message = format!("`{}` and `{}` exclude each other in {}", first.key, second.key, section.label);
             let hint = format!("give exactly one of `{plain}`, `{env}` and `{file}`");
-            section.problem(second.key_span.max(first.key_span), message, hint);
+            section.problem_as(Code::Exclusive, second.key_span.max(first.key_span), message, hint);
         }
     }
     for (given, absent) in [("access_key_env", "secret_key_env"), ("secret_key_env", "access_key_env")] {
         if section.has(given) && !section.has(absent) {
             let message = format!("`{given}` without `{absent}` in {}", section.label);
-            section.problem(section.place(given), message, "give both, or neither for the default credentials");
+            section.problem_as(
+                Code::Exclusive,
+                section.place(given),
+                message,
+                "give both, or neither for the default credentials",
+            );
         }
     }
     check_credentials_file(section);
@@ -78,13 +89,13 @@ fn check_credentials_file(section: &Section<'_>) {
         .is_some_and(|e| matches!(&e.value.value, Value::Scalar(s) if matches!(s.core(), Core::Bool(true))));
     if is_anonymous {
         let message = format!("`allow_anonymous` and `credentials_file` exclude each other in {}", section.label);
-        section.problem(entry.key_span, message, "keep one of the two");
+        section.problem_as(Code::Exclusive, entry.key_span, message, "keep one of the two");
     }
     if let Some(path) = section.text("credentials_file")
         && !Path::new(path).exists()
     {
         let message = format!("`credentials_file` of {} does not exist: \"{path}\"", section.label);
-        section.problem(entry.value.span, message, "the path is relative to the working directory");
+        section.problem_as(Code::File, entry.value.span, message, "the path is relative to the working directory");
     }
 }
 
@@ -106,6 +117,12 @@ fn warn_plain_text(section: &Section<'_>) {
 }
 
 impl Connector {
+    /// That its type names nothing of use, which `error` says, as a problem of the file.
+    pub fn refused(&self, error: &Error) -> ConfigError {
+        let problem = Diagnostic::new(error.to_string()).at(self.kind_at).code(Code::UnknownConnector);
+        ConfigError::new(&self.origin.text, vec![problem.hint_of(error)])
+    }
+
     /// The problems of a later step, under the name by which users know this connector.
     pub(super) fn section<'a>(&'a self, problems: &'a Problems) -> Section<'a> {
         Section { label: self.label.clone(), at: self.at, entries: &self.options, problems }

@@ -4,8 +4,11 @@ use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
+use rivet_plugin_api::Error;
+
 use super::mask;
 use super::node::Span;
+use crate::code::Code;
 
 /// More than this many problems are counted, not shown.
 const SHOWN: usize = 20;
@@ -21,16 +24,29 @@ pub struct Diagnostic {
     pub span: Option<Span>,
     /// What to do next.
     pub hint: Option<String>,
+    /// Its kind.
+    pub code: Code,
 }
 
 impl Diagnostic {
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), span: None, hint: None }
+        Self { message: message.into(), span: None, hint: None, code: Code::WrongValue }
     }
 
     pub(super) fn at(mut self, span: Span) -> Self {
         self.span = Some(span);
         self
+    }
+
+    pub(super) fn code(mut self, code: Code) -> Self {
+        self.code = code;
+        self
+    }
+
+    /// With the hint of another error, if it has one.
+    pub(super) fn hint_of(self, error: &Error) -> Self {
+        let hint = error.hint_text().map(str::to_owned);
+        Self { hint, ..self }
     }
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -86,7 +102,7 @@ impl ConfigError {
     }
 
     fn show(&self, diagnostic: &Diagnostic, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Diagnostic { message, span, hint } = diagnostic;
+        let Diagnostic { message, span, hint, .. } = diagnostic;
         writeln!(f, "error: {message}")?;
         match span {
             None => writeln!(f, " --> {}", self.source.name)?,
@@ -119,7 +135,7 @@ fn window(line: &str, span: Span) -> (String, usize, usize) {
 
 /// Whether a terminal just prints `c`: control and bidirectional formatting characters could show a line that is
 /// not the one in the file.
-pub(super) fn is_printable(c: char) -> bool {
+pub(crate) fn is_printable(c: char) -> bool {
     !c.is_control()
         && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

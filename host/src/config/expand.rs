@@ -6,6 +6,7 @@ use rivet_plugin_api::Error;
 use super::diagnostic::{Diagnostic, Problems, SourceText};
 use super::mask::is_secret_key;
 use super::node::{Node, Scalar, Span, Value, shorten};
+use crate::code::Code;
 
 /// Where placeholders get their values: `--param` first, then the environment.
 #[derive(Clone, Copy)]
@@ -120,7 +121,7 @@ pub(super) fn expand_at(
         let shown = if is_secret { "…".to_owned() } else { shorten(body) };
         let message = format!("\"${{{shown}}}\" is not a placeholder");
         let hint = "a name is made of letters, digits, \"_\", \"-\" and \".\"; write \"$${\" for a literal \"${\"";
-        problems.push(Diagnostic::new(message).at(locate(body)).hint(hint));
+        problems.push(Diagnostic::new(message).at(locate(body)).hint(hint).code(Code::Placeholder));
     }
     for name in &expansion.missing {
         let (at, message) = (locate(name), format!("\"${{{name}}}\" has no value"));
@@ -130,7 +131,7 @@ pub(super) fn expand_at(
         }
         let hint =
             format!("set the environment variable, pass --param {name}=VALUE, or write \"${{{name}:-default}}\"");
-        problems.push(Diagnostic::new(message).at(at).hint(hint));
+        problems.push(Diagnostic::new(message).at(at).hint(hint).code(Code::Placeholder));
     }
     expansion
 }

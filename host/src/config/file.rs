@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::diagnostic::Diagnostic;
 use super::node::Span;
+use crate::code::Code;
 
 /// No configuration, query or credential that people write is larger.
 const MAX_BYTES: u64 = 8 << 20;
@@ -19,12 +20,12 @@ pub(super) fn read(path: &Path, what: &str) -> Result<Vec<u8>, Diagnostic> {
             ErrorKind::IsADirectory => "it is a directory".to_owned(),
             _ => e.to_string(),
         };
-        Diagnostic::new(format!("could not read {what} \"{}\": {reason}", path.display()))
+        Diagnostic::new(format!("could not read {what} \"{}\": {reason}", path.display())).code(Code::File)
     };
     let mut bytes = Vec::new();
     File::open(path).and_then(|f| f.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(fail)?;
     if bytes.len() as u64 > MAX_BYTES {
-        return Err(Diagnostic::new(format!("{what} \"{}\" is larger than 8 MiB", path.display())));
+        return Err(Diagnostic::new(format!("{what} \"{}\" is larger than 8 MiB", path.display())).code(Code::File));
     }
     Ok(bytes)
 }
@@ -32,13 +33,14 @@ pub(super) fn read(path: &Path, what: &str) -> Result<Vec<u8>, Diagnostic> {
 /// UTF-8 text without a byte order mark and without control characters.
 pub(super) fn decode<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str, Diagnostic> {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return Err(Diagnostic::new(format!("{what} is UTF-16, not UTF-8")).hint("save it as UTF-8"));
+        return Err(Diagnostic::new(format!("{what} is UTF-16, not UTF-8")).hint("save it as UTF-8").code(Code::File));
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|e| {
         Diagnostic::new(format!("{what} is not UTF-8 text"))
             .at(place(&bytes[..e.valid_up_to()]))
             .hint("save it as UTF-8")
+            .code(Code::File)
     })?;
     // A YAML parser may take NUL for the end of the text, which would drop all that follows.
     let control = |b: &u8| (*b < 0x20 && !matches!(b, b'\t' | b'\n' | b'\r')) || *b == 0x7f;
@@ -46,7 +48,8 @@ pub(super) fn decode<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str, Diagnos
         None => Ok(text),
         Some(at) => Err(Diagnostic::new(format!("{what} holds the control character U+{:04X}", bytes[at]))
             .at(place(&bytes[..at]))
-            .hint("remove it; inside double quotes it can be written as an escape, such as \"\\0\"")),
+            .hint("remove it; inside double quotes it can be written as an escape, such as \"\\0\"")
+            .code(Code::File)),
     }
 }
 

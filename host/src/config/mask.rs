@@ -1,7 +1,8 @@
 //! Keeps secrets out of the source lines that diagnostics show, and finds the secrets inside URLs.
 
+use rivet_plugin_api::suggest::distance;
+
 use super::diagnostic::SourceText;
-use super::suggest::distance;
 
 const MASK: &str = "***";
 /// A key with one of these in it holds a secret.
@@ -108,7 +109,7 @@ fn userinfo(tail: &str) -> Option<(&str, &str)> {
 
 /// The secrets inside a URL, as written and percent-decoded: the password of the userinfo and parameters that are
 /// named like secrets.
-pub(super) fn url_secrets(url: &str) -> Vec<String> {
+pub(crate) fn url_secrets(url: &str) -> Vec<String> {
     let Some((_, tail)) = url.split_once("://") else { return Vec::new() };
     let mut found: Vec<&str> = userinfo(tail).map(|(_, password)| password).into_iter().collect();
     // A password may hold an unescaped "/": what a stricter reader takes for it is a secret too.

@@ -5,8 +5,10 @@ use std::net::IpAddr;
 use rivet_plugin_api::SecretString;
 use ureq::http::Uri;
 
+use super::key::{Key, Takes, choices};
 use super::section::Section;
 use super::{Reader, home};
+use crate::code::Code;
 
 /// Whom to tell.
 #[derive(Debug)]
@@ -35,21 +37,24 @@ pub enum Occasion {
     Degraded,
 }
 
-pub(super) const SLACK_KEYS: [&str; 3] = ["webhook_url", "webhook_url_env", "on"];
+pub(super) const KEYS: &[Key] = &[Key::new("slack", Takes::Section(SLACK_KEYS), "A Slack channel.")];
+pub(super) const SLACK_KEYS: &[Key] = &[
+    Key::new("webhook_url", Takes::Text, "The URL of the incoming webhook. It is a secret: prefer `webhook_url_env`."),
+    Key::new("webhook_url_env", Takes::Text, "The environment variable that holds the URL of the incoming webhook."),
+    Key::new("on", Takes::Several(|| choices(OCCASIONS)), "What to tell."),
+];
+
+const OCCASIONS: [(&str, Occasion); 3] =
+    [("failure", Occasion::Failure), ("schema_change", Occasion::SchemaChange), ("degraded", Occasion::Degraded)];
 
 impl Reader<'_> {
     pub(super) fn notifications(&self, section: &Section<'_>) -> Notifications {
-        section.only(&["slack"], &[], home);
+        section.only(KEYS, &[], home);
         let Some(slack) = section.section("slack", "`notifications.slack`") else {
             return Notifications { slack: None };
         };
-        slack.only(&SLACK_KEYS, &[], home);
-        let occasions = [
-            ("failure", Occasion::Failure),
-            ("schema_change", Occasion::SchemaChange),
-            ("degraded", Occasion::Degraded),
-        ];
-        let on = slack.list("on", |node| slack.choice_of("on", node, &occasions)).unwrap_or_default();
+        slack.only(SLACK_KEYS, &[], home);
+        let on = slack.list("on", |node| slack.choice_of("on", node, &OCCASIONS)).unwrap_or_default();
         Notifications { slack: Some(Slack { webhook: self.webhook(&slack), on }) }
     }
 
@@ -63,7 +68,12 @@ impl Reader<'_> {
         }
         if !slack.has("webhook_url_env") {
             let message = "`notifications.slack` has no webhook";
-            slack.problem(slack.at, message, "set `webhook_url_env` to the variable that holds its URL");
+            slack.problem_as(
+                Code::MissingKey,
+                slack.at,
+                message,
+                "set `webhook_url_env` to the variable that holds its URL",
+            );
             return None;
         }
         let variable = slack.text("webhook_url_env")?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use rivet_plugin_api::suggest::{did_you_mean, list, nearest};
 use serde_json::{Map, Value as Json};
 
 use super::connector::Connector;
@@ -12,7 +13,7 @@ use super::file;
 use super::node::{Entry, Node, Scalar, Span, Value, shorten};
 use super::schema::{Shape, properties};
 use super::section::Section;
-use super::suggest::{did_you_mean, list, nearest};
+use crate::code::Code;
 
 /// Options ready to be given to a connector.
 pub struct Resolved {
@@ -57,7 +58,7 @@ pub(super) struct Resolver<'a> {
 }
 
 /// What gives a connection without a URL.
-const FIELDS: [&str; 3] = ["host", "user", "database"];
+pub(super) const FIELDS: [&str; 3] = ["host", "user", "database"];
 const PASSWORDS: [&str; 3] = ["password", "password_env", "password_file"];
 const URLS: [&str; 3] = ["url", "url_env", "url_file"];
 
@@ -86,7 +87,7 @@ impl<'a> Resolver<'a> {
                 && ![key.to_owned(), format!("{key}_env"), format!("{key}_file")].iter().any(|k| self.section.has(k))
             {
                 let message = format!("{} has no `{key}`, which connector \"{}\" needs", self.section.label, self.kind);
-                self.section.problem(self.section.at, message, format!("add `{key}`"));
+                self.section.problem_as(Code::MissingKey, self.section.at, message, format!("add `{key}`"));
             }
         }
         options
@@ -101,7 +102,7 @@ impl<'a> Resolver<'a> {
         if let (Some(url), Some(field)) = (url, given.first()) {
             let message = format!("`{}` and `{}` exclude each other in {}", url.key, field.key, section.label);
             let hint = format!("connect either by a URL or by {}", list(parts.iter().copied(), "and"));
-            section.problem(field.key_span.max(url.key_span), message, hint);
+            section.problem_as(Code::Exclusive, field.key_span.max(url.key_span), message, hint);
         } else if url.is_some() {
             if section.has("port") {
                 let message = format!("`port` of {} is ignored: the URL decides", section.label);
@@ -112,12 +113,12 @@ impl<'a> Resolver<'a> {
             let message = format!("{} does not say how to connect", section.label);
             let hint =
                 format!("give one of `url`, `url_env` and `url_file`, or {}", list(parts.iter().copied(), "and"));
-            section.problem(section.at, message, hint);
+            section.problem_as(Code::MissingKey, section.at, message, hint);
         } else {
             for key in parts.iter().filter(|key| !section.has(key)) {
                 let message = format!("{} has no `{key}`", section.label);
                 let hint = format!("connecting without a URL needs {}", list(parts.iter().copied(), "and"));
-                section.problem(section.at, message, hint);
+                section.problem_as(Code::MissingKey, section.at, message, hint);
             }
         }
     }
@@ -148,7 +149,7 @@ impl<'a> Resolver<'a> {
             if let Some(first) = seen.insert(name, entry) {
                 let message =
                     format!("`{path}{}` and `{label}` exclude each other in {}", first.key, self.section.label);
-                self.section.problem(entry.key_span, message, "keep one of the two");
+                self.section.problem_as(Code::Exclusive, entry.key_span, message, "keep one of the two");
                 continue;
             }
             // Asked again because `known` may borrow from `empty`, which does not live as long as the schema.
@@ -168,7 +169,7 @@ impl<'a> Resolver<'a> {
             Some(near) => format!("did you mean `{near}`?"),
             None => did_you_mean(&entry.key, known.keys().map(String::as_str), "its options are"),
         };
-        self.section.problem(entry.key_span, message, hint);
+        self.section.problem_as(Code::UnknownOption, entry.key_span, message, hint);
     }
 
     /// The value of an entry, read from where the suffix of its key says.
@@ -203,7 +204,12 @@ impl<'a> Resolver<'a> {
         let value = (self.variables.env)(name);
         if value.is_none() {
             let message = format!("environment variable \"{}\" of `{label}` is not set", shorten(name));
-            self.section.problem(at, message, format!("set it, or change `{label}` in {}", self.section.label));
+            self.section.problem_as(
+                Code::Variable,
+                at,
+                message,
+                format!("set it, or change `{label}` in {}", self.section.label),
+            );
         }
         value
     }

@@ -2,12 +2,14 @@
 //! shows all problems.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
+
+use rivet_plugin_api::suggest::{did_you_mean, list, nearest};
 
 use super::diagnostic::{Diagnostic, Problems};
+use super::key::{Key, Takes, find, names};
 use super::mask::is_secret_key;
 use super::node::{Core, Entry, Node, Span, Value};
-use super::suggest::{did_you_mean, list};
+use crate::code::Code;
 
 /// A map that is being read.
 pub(super) struct Section<'a> {
@@ -38,23 +40,32 @@ impl<'a> Section<'a> {
 
     /// Reports every key that is not one of `known`, but for those `reported` already. `elsewhere` says where a key
     /// belongs that is known in other maps.
-    pub(super) fn only(&self, known: &[&str], reported: &[&str], elsewhere: impl Fn(&str) -> Option<&'static str>) {
-        let is_unknown = |e: &&Entry| !known.contains(&e.key.as_str()) && !reported.contains(&e.key.as_str());
+    pub(super) fn only(
+        &self,
+        known: &'static [Key],
+        reported: &'static [Key],
+        elsewhere: impl Fn(&str) -> Option<&'static str>,
+    ) {
+        let is_unknown = |e: &&Entry| find(known, &e.key).or_else(|| find(reported, &e.key)).is_none();
         for entry in self.entries.iter().filter(is_unknown) {
             if self.problems.is_full() {
                 return;
             }
             let hint = match elsewhere(&entry.key) {
                 Some(home) => format!("`{}` belongs {home}", entry.key),
-                None => did_you_mean(&entry.key, known.iter().copied(), "known keys"),
+                None => did_you_mean(&entry.key, names(known), "known keys"),
             };
             let message = format!("unknown key `{}` in {}", super::node::shorten(&entry.key), self.label);
-            self.problem(entry.key_span, message, hint);
+            self.problem_as(Code::UnknownKey, entry.key_span, message, hint);
         }
     }
 
     pub(super) fn problem(&self, at: Span, message: impl Into<String>, hint: impl Into<String>) {
-        self.problems.push(Diagnostic::new(message).at(at).hint(hint));
+        self.problem_as(Code::WrongValue, at, message, hint);
+    }
+
+    pub(super) fn problem_as(&self, code: Code, at: Span, message: impl Into<String>, hint: impl Into<String>) {
+        self.problems.push(Diagnostic::new(message).at(at).hint(hint).code(code));
     }
 
     /// The entry, unless it is absent or null: `key:` without a value counts as absent.
@@ -75,7 +86,7 @@ impl<'a> Section<'a> {
     pub(super) fn required(&self, key: &str, hint: &str) -> Option<&'a Entry> {
         let entry = self.get(key);
         if entry.is_none() {
-            self.problem(self.place(key), format!("{} has no `{key}`", self.label), hint);
+            self.problem_as(Code::MissingKey, self.place(key), format!("{} has no `{key}`", self.label), hint);
         }
         entry
     }
@@ -124,9 +135,11 @@ impl<'a> Section<'a> {
         None
     }
 
-    /// A whole number of `range`, which fits `T`.
-    pub(super) fn integer<T: TryFrom<i128>>(&self, key: &str, range: RangeInclusive<i128>) -> Option<T> {
+    /// A whole number of the range that `keys` have for it, which fits `T`.
+    pub(super) fn integer<T: TryFrom<i128>>(&self, keys: &'static [Key], key: &str) -> Option<T> {
         let node = &self.get(key)?.value;
+        let Some(Takes::Whole(least, most)) = find(keys, key).map(|key| key.takes) else { return None };
+        let range = least..=most;
         let expected = match range.clone().into_inner() {
             (0, _) => "a whole number",
             _ => "a positive whole number",
@@ -164,7 +177,7 @@ impl<'a> Section<'a> {
             return Some(*value);
         }
         let names = choices.iter().map(|(name, _)| *name);
-        let near = text.and_then(|t| super::suggest::nearest(t, names.clone()));
+        let near = text.and_then(|t| nearest(t, names.clone()));
         self.wrong(key, node, &list(names, "or"), near.map(|n| format!("did you mean `{n}`?")));
         None
     }

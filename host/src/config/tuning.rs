@@ -1,9 +1,12 @@
 //! How hard the source is worked: profiles, the `tuning` maps of source and export, and what results from both.
 
+use rivet_plugin_api::suggest::list;
+
 use super::home;
+use super::key::{Key, Takes, choices, find};
 use super::node::{Value, shorten};
 use super::section::Section;
-use super::suggest::list;
+use crate::code::Code;
 
 /// A named set of defaults.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -51,42 +54,71 @@ pub struct TuningSection {
     pub memory_threshold_mb: Option<u64>,
 }
 
-/// The keys of a `tuning` map.
-pub(super) const KEYS: [&str; 9] = [
-    "profile",
-    "batch_size",
-    "batch_size_memory_mb",
-    "throttle_ms",
-    "statement_timeout_s",
-    "max_retries",
-    "retry_backoff_ms",
-    "lock_timeout_s",
-    "memory_threshold_mb",
-];
-
 /// Servers count milliseconds in 32 bits.
 const MAX_MS: i128 = i32::MAX as i128;
 const MAX_S: i128 = MAX_MS / 1000;
+
+/// The keys of a `tuning` map.
+pub(super) const KEYS: &[Key] = &[
+    Key::new(
+        "profile",
+        Takes::One(|| choices(profiles())),
+        "Defaults for all keys that are not given: `fast` for a replica of one's own, `balanced` (the default) for a source \
+         with other work to do, `safe` for a database under load.",
+    ),
+    Key::new("batch_size", Takes::Whole(1, i32::MAX as i128), "Rows of a batch. Excludes `batch_size_memory_mb`."),
+    Key::new(
+        "batch_size_memory_mb",
+        Takes::Whole(1, 1 << 20),
+        "MiB of memory that a batch aims at, instead of a number of rows.",
+    ),
+    Key::new("throttle_ms", Takes::Whole(0, MAX_MS), "Milliseconds of rest between batches."),
+    Key::new(
+        "statement_timeout_s",
+        Takes::Whole(0, MAX_S),
+        "Seconds that the server may work on one statement; 0 is no limit. Rests do not count.",
+    ),
+    Key::new("max_retries", Takes::Whole(0, 1000), "Attempts after the first, where trying again can help."),
+    Key::new(
+        "retry_backoff_ms",
+        Takes::Whole(0, MAX_MS),
+        "Milliseconds before the first attempt after a failure; doubles with each further one.",
+    ),
+    Key::new("lock_timeout_s", Takes::Whole(0, MAX_S), "Seconds to wait for a lock on the server; 0 is no limit."),
+    Key::new(
+        "memory_threshold_mb",
+        Takes::Whole(0, 1 << 30),
+        "MiB of resident memory above which reading slows down; 0 is no limit.",
+    ),
+];
+
+fn profiles() -> [(&'static str, Profile); 3] {
+    [Profile::Fast, Profile::Balanced, Profile::Safe].map(|p| (p.as_str(), p))
+}
 
 impl TuningSection {
     /// Reads the `tuning` map of `parent`, if there is one, and reports what is wrong with it.
     pub(super) fn of(parent: &Section<'_>, label: &str) -> Self {
         let Some(section) = parent.section("tuning", label) else { return Self::default() };
-        section.only(&KEYS, &[], home);
-        let profiles = [Profile::Fast, Profile::Balanced, Profile::Safe].map(|p| (p.as_str(), p));
+        section.only(KEYS, &[], home);
         let tuning = Self {
-            profile: section.choice("profile", &profiles),
-            batch_size: section.integer("batch_size", 1..=i128::from(i32::MAX)),
-            batch_size_memory_mb: section.integer("batch_size_memory_mb", 1..=1 << 20),
-            throttle_ms: section.integer("throttle_ms", 0..=MAX_MS),
-            statement_timeout_s: section.integer("statement_timeout_s", 0..=MAX_S),
-            max_retries: section.integer("max_retries", 0..=1000),
-            retry_backoff_ms: section.integer("retry_backoff_ms", 0..=MAX_MS),
-            lock_timeout_s: section.integer("lock_timeout_s", 0..=MAX_S),
-            memory_threshold_mb: section.integer("memory_threshold_mb", 0..=1 << 30),
+            profile: section.choice("profile", &profiles()),
+            batch_size: section.integer(KEYS, "batch_size"),
+            batch_size_memory_mb: section.integer(KEYS, "batch_size_memory_mb"),
+            throttle_ms: section.integer(KEYS, "throttle_ms"),
+            statement_timeout_s: section.integer(KEYS, "statement_timeout_s"),
+            max_retries: section.integer(KEYS, "max_retries"),
+            retry_backoff_ms: section.integer(KEYS, "retry_backoff_ms"),
+            lock_timeout_s: section.integer(KEYS, "lock_timeout_s"),
+            memory_threshold_mb: section.integer(KEYS, "memory_threshold_mb"),
         };
         if tuning.is_contradictory() {
-            section.problem(section.place("batch_size_memory_mb"), exclusive(&section.label), KEEP_ONE);
+            section.problem_as(
+                Code::Exclusive,
+                section.place("batch_size_memory_mb"),
+                exclusive(&section.label),
+                KEEP_ONE,
+            );
         }
         tuning
     }
@@ -115,7 +147,7 @@ impl TuningSection {
 
 /// Reports tuning keys that stand in `section` instead of in its `tuning` map, the most frequent mistake in these files.
 pub(super) fn misplaced(section: &Section<'_>, place: &str, home: &str) {
-    let misplaced: Vec<_> = section.entries.iter().filter(|e| KEYS.contains(&e.key.as_str())).collect();
+    let misplaced: Vec<_> = section.entries.iter().filter(|e| find(KEYS, &e.key).is_some()).collect();
     let Some(first) = misplaced.first() else { return };
     let names = list(misplaced.iter().map(|e| e.key.as_str()), "and");
     let example = match &first.value.value {
@@ -123,7 +155,7 @@ pub(super) fn misplaced(section: &Section<'_>, place: &str, home: &str) {
         _ => "…".to_owned(),
     };
     let hint = format!("move to `{home}`, for example `tuning: {{ {}: {example} }}`", first.key);
-    section.problem(first.key_span, format!("tuning keys directly in {place}: {names}"), hint);
+    section.problem_as(Code::MisplacedKey, first.key_span, format!("tuning keys directly in {place}: {names}"), hint);
 }
 
 pub(super) const KEEP_ONE: &str = "keep one of the two";

@@ -1,5 +1,6 @@
 //! One option's value: checked against its schema and turned into JSON.
 
+use rivet_plugin_api::suggest::{list, nearest};
 use serde_json::{Map, Value as Json};
 
 use super::mask::{is_secret_key, url_secrets};
@@ -7,7 +8,6 @@ use super::node::{Core, Entry, Node, Scalar, Value};
 use super::resolve::Resolver;
 use super::schema::{Shape, properties};
 use super::section::{boolean_hint, number_hint};
-use super::suggest::{list, nearest};
 
 impl<'a> Resolver<'a> {
     /// The JSON of `node`, or a problem. Notes secrets.

@@ -8,6 +8,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span as Range, Tag};
 use super::diagnostic::{Diagnostic, Problems};
 use super::expand::is_placeholder;
 use super::node::{Entry, Node, Scalar, Span, Value, shorten};
+use crate::code::Code;
 
 /// Lists and maps inside each other.
 const MAX_DEPTH: usize = 64;
@@ -26,7 +27,9 @@ pub(super) fn parse(text: &str, problems: &Problems) -> Result<Node, Diagnostic>
     }
     match builder.root {
         Some(root) if !root.is_null() => Ok(root),
-        _ => Err(Diagnostic::new("the configuration is empty").hint("it needs at least `source` and `exports`")),
+        _ => Err(Diagnostic::new("the configuration is empty")
+            .code(Code::MissingKey)
+            .hint("it needs at least `source` and `exports`")),
     }
 }
 
@@ -76,7 +79,7 @@ fn syntax_error(error: &ScanError) -> Diagnostic {
     if let Some(first) = text.get_mut(..1) {
         first.make_ascii_lowercase();
     }
-    let error = Diagnostic::new(format!("this is not valid YAML: {text}")).at(place);
+    let error = Diagnostic::new(format!("this is not valid YAML: {text}")).code(Code::Syntax).at(place);
     if text.contains("tab") { error.hint("indent with spaces") } else { error }
 }
 
@@ -132,7 +135,10 @@ impl Builder<'_> {
     fn event(&mut self, event: Event<'_>, at: Span) -> Result<(), Diagnostic> {
         match event {
             Event::DocumentStart(_) if self.root.is_some() => {
-                Err(Diagnostic::new("a second YAML document begins here").at(at).hint("keep one document a file"))
+                Err(Diagnostic::new("a second YAML document begins here")
+                    .code(Code::Syntax)
+                    .at(at)
+                    .hint("keep one document a file"))
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain && !is_text_tag(tag.as_deref(), at)?;
@@ -156,7 +162,7 @@ impl Builder<'_> {
         if let Some(Open { content: Content::Map(keys), .. }) = self.open.last()
             && keys.pending.is_none()
         {
-            return Err(Diagnostic::new("a list or map cannot be a key").at(at));
+            return Err(Diagnostic::new("a list or map cannot be a key").code(Code::Syntax).at(at));
         }
         self.count(1, at)?;
         self.open.push(Open { at, anchor, nodes: 1, height: 0, content });
@@ -199,7 +205,7 @@ impl Builder<'_> {
 
     fn alias(&mut self, anchor: usize, at: Span) -> Result<(), Diagnostic> {
         let Some(target) = self.anchors.get(&anchor) else {
-            return Err(Diagnostic::new("an alias cannot stand inside the value it repeats").at(at));
+            return Err(Diagnostic::new("an alias cannot stand inside the value it repeats").code(Code::Syntax).at(at));
         };
         if self.open.len() + target.height > MAX_DEPTH {
             return Err(too_deep(at));
@@ -232,7 +238,7 @@ impl Keys {
     fn add(&mut self, node: Node, problems: &Problems) -> Result<(), Diagnostic> {
         let Some((key, key_span, is_merge)) = self.pending.take() else {
             let Value::Scalar(scalar) = node.value else {
-                return Err(Diagnostic::new("a list or map cannot be a key").at(node.span));
+                return Err(Diagnostic::new("a list or map cannot be a key").code(Code::Syntax).at(node.span));
             };
             let is_merge = scalar.plain && scalar.text == "<<";
             self.pending = Some((scalar.text, node.span, is_merge));
@@ -244,7 +250,12 @@ impl Keys {
         }
         if let Some(first) = self.seen.get(&key) {
             let hint = format!("it is already set in line {}: keep one of the two", first.line);
-            problems.push(Diagnostic::new(format!("duplicate key `{}`", shorten(&key))).at(key_span).hint(hint));
+            problems.push(
+                Diagnostic::new(format!("duplicate key `{}`", shorten(&key)))
+                    .code(Code::Duplicate)
+                    .at(key_span)
+                    .hint(hint),
+            );
         } else {
             self.seen.insert(key.clone(), key_span);
             self.entries.push(Entry { key, key_span, value: node });
@@ -261,7 +272,9 @@ impl Keys {
             };
             for map in maps {
                 let Value::Map(entries) = map.value else {
-                    return Err(Diagnostic::new("the merge key `<<` takes a map or a list of maps").at(map.span));
+                    return Err(Diagnostic::new("the merge key `<<` takes a map or a list of maps")
+                        .code(Code::Syntax)
+                        .at(map.span));
                 };
                 for entry in entries {
                     if !self.seen.contains_key(&entry.key) {
@@ -281,16 +294,20 @@ fn is_text_tag(tag: Option<&Tag>, at: Span) -> Result<bool, Diagnostic> {
     match (tag.is_yaml_core_schema(), tag.suffix.as_str()) {
         (true, "str") => Ok(true),
         (true, "map" | "seq") => Ok(false),
-        _ => Err(Diagnostic::new("YAML tags are not supported").at(at).hint("remove the tag that begins with `!`")),
+        _ => Err(Diagnostic::new("YAML tags are not supported")
+            .code(Code::Syntax)
+            .at(at)
+            .hint("remove the tag that begins with `!`")),
     }
 }
 
 fn too_deep(at: Span) -> Diagnostic {
-    Diagnostic::new(format!("lists and maps are nested more than {MAX_DEPTH} deep")).at(at)
+    Diagnostic::new(format!("lists and maps are nested more than {MAX_DEPTH} deep")).code(Code::Syntax).at(at)
 }
 
 fn too_many(at: Span) -> Diagnostic {
     Diagnostic::new(format!("the configuration holds more than {MAX_NODES} values"))
+        .code(Code::Syntax)
         .at(at)
         .hint("anchored values and their aliases count each time")
 }

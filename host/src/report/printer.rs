@@ -49,7 +49,8 @@ impl Listener for Printer {
         let Event::ExportFinished(summary) = event else { return };
         self.show(summary);
         if let Some(error) = &summary.error {
-            screen::eprint(&format!("\n{}", rendered(error, summary.hint.as_deref())));
+            let short = || rendered(error, summary.hint.as_deref());
+            screen::eprint(&format!("\n{}", summary.error_text.clone().unwrap_or_else(short)));
         }
     }
 }

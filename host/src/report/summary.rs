@@ -75,6 +75,10 @@ pub struct Summary {
     pub error: Option<String>,
     /// What the user can do about it.
     pub hint: Option<String>,
+    /// The error as a terminal shows it: with its place, what to do, and its codes.
+    pub error_text: Option<String>,
+    /// The stable codes of the error; none without one.
+    pub error_codes: Vec<String>,
     /// What the process answers when this export decides.
     pub exit_code: u8,
 }

@@ -10,7 +10,7 @@ use super::{
     ABI_MAJOR, ABI_MINOR, MARKER_MAGIC, RV_OK, RvBuf, RvDestination, RvError, RvHost, RvPlugin, RvRustHeader, RvSource,
     RvStr, RvTables,
 };
-use crate::{Destination, DestinationSpec, Source, SourceSpec, Spec, options_schema};
+use crate::{Destination, DestinationSpec, Locations, Source, SourceSpec, Spec, options_schema};
 
 /// Makes a plug-in of one or both halves: `export_connector!("name", source: S, destination: D);`.
 ///
@@ -149,8 +149,14 @@ extern "C" fn tables_layout() -> &'static abi_stable::type_layout::TypeLayout {
 #[doc(hidden)]
 #[must_use]
 pub fn source_spec<S: Source>() -> SourceSpec {
-    let title = S::TITLE.to_owned();
-    SourceSpec { title, options: options_schema::<S::Options>(), capabilities: S::CAPABILITIES }
+    let Locations { schemes, paths } = S::LOCATIONS;
+    SourceSpec {
+        title: S::TITLE.to_owned(),
+        options: options_schema::<S::Options>(),
+        capabilities: S::CAPABILITIES,
+        schemes: schemes.iter().map(|&scheme| scheme.to_owned()).collect(),
+        paths,
+    }
 }
 
 #[doc(hidden)]

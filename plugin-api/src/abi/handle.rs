@@ -18,7 +18,7 @@ use super::{
 use crate::{
     Bounds, BoundsRequest, Cancel, CancelGuard, Category, DescribeRequest, Description, DestinationProbe, Error,
     Explanation, Part, PartStat, Probe, Progress, PutRequest, ReadRequest, Receipt, Result, Split, SplitRequest,
-    WriteRequest,
+    Tables, TablesRequest, WriteRequest,
 };
 
 /// Runs one call and reads its error.
@@ -238,6 +238,11 @@ impl SourceHandle {
     /// See [`Source::split`](crate::Source::split).
     pub fn split(&mut self, request: &SplitRequest) -> Result<Split> {
         self.raw.answer("split", self.table.split, &to_json(request)?)
+    }
+
+    /// See [`Source::tables`](crate::Source::tables).
+    pub fn tables(&mut self, request: &TablesRequest) -> Result<Tables> {
+        self.raw.answer("tables", self.table.tables, &to_json(request)?)
     }
 
     /// See [`Source::read`](crate::Source::read).

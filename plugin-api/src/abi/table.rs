@@ -161,6 +161,7 @@ impl<S: Source> SourceTable<S> {
         count: RvCall(Some(Self::count)),
         snapshot: RvCall(Some(Self::snapshot)),
         split: RvCall(Some(Self::split)),
+        tables: RvCall(Some(Self::tables)),
         read: Self::read,
         next_batch,
         close_reader: RvClose(Some(close_reader)),
@@ -197,6 +198,10 @@ impl<S: Source> SourceTable<S> {
 
     extern "C" fn split(h: *mut c_void, r: RvStr, out: *mut RvBuf, err: *mut RvError) -> i32 {
         call(h, out, err, |s: &mut S, c| s.split(&request(r)?, c))
+    }
+
+    extern "C" fn tables(h: *mut c_void, r: RvStr, out: *mut RvBuf, err: *mut RvError) -> i32 {
+        call(h, out, err, |s: &mut S, c| s.tables(&request(r)?, c))
     }
 
     extern "C" fn read(

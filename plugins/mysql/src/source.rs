@@ -4,18 +4,18 @@ use std::sync::{Arc, PoisonError};
 
 use rivet_plugin_api::{
     BatchReader, Bounds, BoundsRequest, CancelGuard, Column, Context, DescribeRequest, Description, Error, Explanation,
-    Mapping, Probe, ReadRequest, Result, Source, SourceCapabilities, Timeouts,
+    Locations, Mapping, Probe, ReadRequest, Result, Source, SourceCapabilities, Tables, TablesRequest, Timeouts,
 };
 
 use crate::batch::{self, BatchBuilder};
-use crate::options::{Options, Target};
+use crate::options::{Options, SCHEME, Target};
 use crate::reader::{Reader, Slot, release};
 use crate::select::{Relation, Select};
 use crate::session::{self, Watch};
 use crate::sql::statement;
 use crate::types::{Planned, plan};
 use crate::wire::{Connection, Prepared, RowStream};
-use crate::{bounds, explain, filter};
+use crate::{bounds, explain, filter, tables};
 
 /// A MySQL or MariaDB server as a source of rows.
 pub struct Mysql {
@@ -32,6 +32,7 @@ impl Source for Mysql {
         count: true,
         snapshot: false,
         split: false,
+        tables: true,
         window: true,
         range: true,
         dense: true,
@@ -40,6 +41,8 @@ impl Source for Mysql {
         concurrent_readers: true,
         frugal: true,
     };
+
+    const LOCATIONS: Locations = Locations { schemes: SCHEME.names, paths: false };
 
     fn open(options: Self::Options, context: &Context) -> Result<Self> {
         let target = Arc::new(options.target()?);
@@ -107,6 +110,10 @@ impl Source for Mysql {
             let select = Select::new(&query, &columns, request, connection.server())?;
             explain::explain(connection, select.sql.as_deref().unwrap_or(&query))
         })
+    }
+
+    fn tables(&mut self, request: &TablesRequest, context: &Context) -> Result<Tables> {
+        self.in_transaction(&request.timeouts, context, |connection| tables::tables(connection, request))
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow_schema::{DataType, TimeUnit};
 use mysql_common::constants::ColumnType;
+use rivet_plugin_api::suggest::did_you_mean;
 use rivet_plugin_api::{Error, Mapping, Result};
 
 mod native;
@@ -81,7 +82,7 @@ pub(crate) fn plan(columns: Vec<NativeColumn>, mapping: &Mapping) -> Result<Vec<
     let names = unique_names(columns.iter().map(|c| c.name.as_str()).collect());
     if let Some(unknown) = mapping.columns.keys().find(|key| !names.contains(key)) {
         return Err(Error::config(format!("\"columns\" maps \"{unknown}\", which the query does not return"))
-            .hint(format!("it returns {}", names.join(", "))));
+            .hint(did_you_mean(unknown, names.iter().map(String::as_str), "it returns")));
     }
     let planned = names.into_iter().zip(columns).map(|(name, native)| {
         let mapped = map(&name, &native, mapping);

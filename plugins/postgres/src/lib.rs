@@ -18,6 +18,7 @@ mod batch;
 mod ranges;
 mod reader;
 mod probe;
+mod tables;
 mod source;
 
 pub use options::{Options, Tls, TlsMode};

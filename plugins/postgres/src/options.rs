@@ -8,7 +8,7 @@ use serde::Deserialize;
 pub(crate) use rivet_plugin_base::net::Target;
 pub use rivet_plugin_base::net::{Tls, TlsMode};
 
-const SCHEME: Scheme = Scheme {
+pub(crate) const SCHEME: Scheme = Scheme {
     names: &["postgresql", "postgres"],
     port: 5432,
     parameters: &[

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_schema::{Field, Schema, SchemaRef};
+use rivet_plugin_api::suggest::did_you_mean;
 use rivet_plugin_api::{Error, Filter, NULLABLE, ReadRequest, Result};
 
 use crate::filter;
@@ -100,8 +101,10 @@ fn alias(index: usize) -> String {
 /// Where `columns` has the column `name`.
 pub(crate) fn place(columns: &[Planned], name: &str) -> Result<usize> {
     columns.iter().position(|c| c.name == name).ok_or_else(|| {
-        let names: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
-        Error::config(format!("the query does not return a column \"{name}\""))
-            .hint(format!("it returns {}", names.join(", ")))
+        Error::config(format!("the query does not return a column \"{name}\"")).hint(did_you_mean(
+            name,
+            columns.iter().map(|c| c.name.as_str()),
+            "it returns",
+        ))
     })
 }

@@ -4,12 +4,12 @@ use std::sync::{Arc, PoisonError};
 
 use rivet_plugin_api::{
     BatchReader, Bounds, BoundsRequest, CancelGuard, Column, Context, DescribeRequest, Description, Error, Explanation,
-    Filter, Mapping, Params, Probe, ReadRequest, Result, Source, SourceCapabilities, Split, SplitRequest, Strategy,
-    Timeouts,
+    Filter, Locations, Mapping, Params, Probe, ReadRequest, Result, Source, SourceCapabilities, Split, SplitRequest,
+    Strategy, Tables, TablesRequest, Timeouts,
 };
 
 use crate::batch::{self, BatchBuilder};
-use crate::options::{Options, Target};
+use crate::options::{Options, SCHEME, Target};
 use crate::ranges::Ranges;
 use crate::reader::{Reader, Rows, Slot, release};
 use crate::select::Select;
@@ -17,7 +17,7 @@ use crate::split::{self, Pages, Piece};
 use crate::sql::{Written, bind, statement};
 use crate::types::{Planned, plan};
 use crate::wire::Connection;
-use crate::{bounds, catalog, explain, filter, session};
+use crate::{bounds, catalog, explain, filter, session, tables};
 
 /// A PostgreSQL database as a source of rows.
 pub struct Postgres {
@@ -36,6 +36,7 @@ impl Source for Postgres {
         count: true,
         snapshot: true,
         split: true,
+        tables: true,
         window: true,
         range: true,
         dense: true,
@@ -44,6 +45,8 @@ impl Source for Postgres {
         concurrent_readers: true,
         frugal: true,
     };
+
+    const LOCATIONS: Locations = Locations { schemes: SCHEME.names, paths: false };
 
     fn open(options: Self::Options, context: &Context) -> Result<Self> {
         let target = Arc::new(options.target()?);
@@ -148,6 +151,10 @@ impl Source for Postgres {
             split::hold(connection, statement(&request.query)?)?;
         }
         Ok(split)
+    }
+
+    fn tables(&mut self, request: &TablesRequest, context: &Context) -> Result<Tables> {
+        self.in_transaction(&request.timeouts, None, context, |connection| tables::tables(connection, request))
     }
 }
 

@@ -10,6 +10,11 @@ pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
+/// `name` as an identifier.
+pub(crate) fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
 /// See [`sql::bind`].
 pub(crate) fn bind(query: &str, params: &Params) -> Result<String> {
     sql::bind(query, params, Dialect::Postgres, escaped).map(Cow::into_owned)
@@ -72,6 +77,7 @@ mod tests {
     #[test]
     fn values_cannot_break_out() {
         assert_eq!(literal("o'\\"), "'o''\\'");
+        assert_eq!(identifier("o\"\\"), "\"o\"\"\\\"");
         assert_eq!(escaped("o'\\\n\r\u{2028}\"$$").unwrap(), "E'o''\\\\\\n\\r\u{2028}\"$$'");
         assert!(escaped("\0").is_err());
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, TimeUnit};
+use rivet_plugin_api::suggest::did_you_mean;
 use rivet_plugin_api::{Error, Mapping, Result};
 
 use self::map::map;
@@ -113,7 +114,7 @@ pub(crate) fn plan(columns: Vec<(String, NativeType)>, mapping: &Mapping) -> Res
     let names = unique_names(columns.iter().map(|(name, _)| name.as_str()).collect());
     if let Some(unknown) = mapping.columns.keys().find(|key| !names.contains(key)) {
         return Err(Error::config(format!("\"columns\" maps \"{unknown}\", which the query does not return"))
-            .hint(format!("it returns {}", names.join(", "))));
+            .hint(did_you_mean(unknown, names.iter().map(String::as_str), "it returns")));
     }
     let planned = names.into_iter().zip(columns).map(|(name, (_, native))| {
         let mapped = map(&name, &native, mapping);

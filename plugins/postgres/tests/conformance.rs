@@ -34,6 +34,8 @@ fn main() -> ExitCode {
         .map(Into::into)
         .into(),
         echo: Some("select :value as v".into()),
+        // The server's own catalog has tables in every database.
+        table: Some((Some("pg_catalog".into()), "pg_class".into())),
         // 2024-01-01T08:20:00Z is 500 minutes after midnight, where row 500 is.
         since: Some(SinceTarget {
             column: "at".into(),

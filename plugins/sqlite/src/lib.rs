@@ -3,6 +3,7 @@
 mod options;
 mod source;
 mod explain;
+mod tables;
 mod reader;
 mod batch;
 mod filter;

@@ -1,5 +1,6 @@
 //! The user's query: one statement that only reads, and the names of its columns with what their tables declare.
 
+use rivet_plugin_api::suggest::did_you_mean;
 use rivet_plugin_api::{Error, Params, Result};
 use rivet_plugin_base::sql::{Dialect, Tokens, bind, statement};
 use rusqlite::{Connection, Statement};
@@ -43,9 +44,12 @@ impl Query {
     /// The number of the column called `name`, which SQLite compares without regard to ASCII case.
     pub(crate) fn column(&self, name: &str) -> Result<usize> {
         self.columns.iter().position(|c| c.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
-            let known: Vec<_> = self.columns.iter().map(|c| format!("\"{}\"", c.name)).collect();
-            Error::config(format!("the query has no column \"{name}\""))
-                .hint(format!("its columns are {}", known.join(", ")))
+            let known = self.columns.iter().map(|c| c.name.as_str());
+            Error::config(format!("the query has no column \"{name}\"")).hint(did_you_mean(
+                name,
+                known,
+                "its columns are",
+            ))
         })
     }
 }

@@ -2,13 +2,12 @@
 //! that the host's wish to stop reaches it.
 
 use rivet_plugin_api::{
-    BatchReader, Bounds, BoundsRequest, Column, Context, DescribeRequest, Description, Explanation, Filter, Probe,
-    ReadRequest, Result, Source, SourceCapabilities, Timeouts,
+    BatchReader, Bounds, BoundsRequest, Column, Context, DescribeRequest, Description, Explanation, Filter, Locations,
+    Probe, ReadRequest, Result, Source, SourceCapabilities, Tables, TablesRequest, Timeouts,
 };
 use rusqlite::{Connection, params_from_iter};
 
 use crate::error::driver;
-use crate::explain;
 use crate::filter::{self, Statement};
 use crate::frugal::{counts, within_budget};
 use crate::options::{Location, Options};
@@ -16,6 +15,7 @@ use crate::query::Query;
 use crate::reader::{Reader, typed, typed_frugally};
 use crate::types::{Overrides, UNDECIDED};
 use crate::worker::run;
+use crate::{explain, tables};
 
 /// The limits of calls that bring none: a lock that lasts longer is an error, not a hang.
 const DEFAULT_TIMEOUTS: Timeouts = Timeouts { statement_s: 0, lock_s: 5 };
@@ -35,6 +35,7 @@ impl Source for Sqlite {
         count: true,
         snapshot: false,
         split: false,
+        tables: true,
         window: true,
         range: true,
         dense: true,
@@ -43,6 +44,8 @@ impl Source for Sqlite {
         concurrent_readers: true,
         frugal: true,
     };
+
+    const LOCATIONS: Locations = Locations { schemes: &["sqlite", "file"], paths: true };
 
     fn open(options: Options, context: &Context) -> Result<Self> {
         let location = options.location()?;
@@ -116,6 +119,11 @@ impl Source for Sqlite {
             let now = request.now.then(|| clock(connection)).transpose()?;
             Ok(Bounds { min, max, nulls: None, now, declined: None })
         })
+    }
+
+    fn tables(&mut self, request: &TablesRequest, context: &Context) -> Result<Tables> {
+        let request = request.clone();
+        run(&self.location, request.timeouts, context, move |connection| tables::tables(connection, &request))
     }
 
     fn count(&mut self, request: &ReadRequest, context: &Context) -> Result<u64> {

@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         .map(Into::into)
         .into(),
         echo: Some("select :value as v".into()),
+        table: Some((None, "event".into())),
         // 2024-01-01T08:20:00Z is 500 minutes after midnight, where row 500 is.
         since: Some(SinceTarget {
             column: "at".into(),

@@ -83,7 +83,7 @@ fn columns_order_and_repeated_names() {
     assert_eq!(batch.schema().field(1).name(), "a_2");
     assert_eq!(batch.column(0).as_string::<i32>().value(0), "y");
     let error = db.read(&ReadRequest { order_by: vec!["b".into()], ..all("SELECT a FROM t") }).unwrap_err();
-    assert_eq!((error.category(), error.hint_text()), (Category::Config, Some("its columns are \"a\"")));
+    assert_eq!((error.category(), error.hint_text()), (Category::Config, Some("did you mean `a`?")));
 }
 
 #[test]

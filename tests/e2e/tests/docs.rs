@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rivet_e2e::{Mysql, Outcome, Postgres, Sandbox, built, skip, workspace};
+use rivet_e2e::{Mysql, Outcome, Postgres, Sandbox, built, read_with, skip, workspace};
 
 /// One fenced block: the word behind the fence, and what is inside.
 struct Block {
@@ -192,6 +192,45 @@ fn the_readme_and_the_book_do_what_they_show() {
     pages(&workspace().join("docs/src"), &mut found);
     for page in &found {
         follow(page);
+    }
+}
+
+/// Editors check by the schema: what the pages show must not be flagged.
+#[test]
+fn the_schema_takes_what_the_pages_show() {
+    let sandbox = Sandbox::new();
+    let schema = sandbox.rivet(&["schema", "config"]);
+    assert_eq!(schema.code, Some(0), "{schema}");
+    let schema = sandbox.write("rivet.schema.json", &schema.stdout);
+    let mut found = vec![workspace().join("README.md")];
+    pages(&workspace().join("docs/src"), &mut found);
+    let mut count = 0;
+    for block in found.iter().flat_map(|page| blocks(page)).filter(|block| block.language == "yaml") {
+        let text = &block.text;
+        let is_source = text.starts_with("source:") && !text.contains("\nexports:");
+        let whole = match text {
+            _ if text.starts_with("# under source:") => format!("{}\nexports: []\n", under_source(text)),
+            _ if text.starts_with("# under an export") => format!("{FRAGMENT}{}", indented(text, 4)),
+            _ if is_source || text.starts_with("# a whole source") => format!("{text}\nexports: []\n"),
+            _ => text.clone(),
+        };
+        // A key for one mode stands in another one there.
+        let whole = if text.contains("mode:") {
+            whole.replace("    mode: incremental\n    format: csv", "    format: csv")
+        } else {
+            whole
+        };
+        sandbox.write(&format!("{count:03}.yaml"), &whole);
+        count += 1;
+    }
+    assert!(count > 10, "there are {count} blocks");
+    let Some(said) = read_with("schema.py", &[schema.to_str().unwrap(), sandbox.path().to_str().unwrap()]) else {
+        return;
+    };
+    for line in said.lines().filter(|line| !line.ends_with(": ok")) {
+        let name = line.split(':').next().unwrap();
+        let text = fs::read_to_string(sandbox.path().join(format!("{name}.yaml"))).unwrap();
+        panic!("{line}\n{text}");
     }
 }
 

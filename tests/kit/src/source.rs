@@ -112,6 +112,11 @@ fn of_capabilities(half: &SourceSpec) -> Vec<Case<SourceTarget>> {
             Case::new("split_is_refused", answer::split_is_refused),
         ),
         case(
+            can.tables,
+            Case::new("tables_can_be_described", answer::tables_can_be_described),
+            Case::new("tables_are_refused", answer::tables_are_refused),
+        ),
+        case(
             can.explain,
             Case::new("explain_shows_a_plan", answer::explain_shows_a_plan),
             Case::new("explain_is_refused", answer::explain_is_refused),

@@ -31,6 +31,8 @@ pub struct SourceTarget {
     /// A query of one row with the value of parameter `value` in its column `v`, such as `select :value as v`; needed
     /// when the capability is announced.
     pub echo: Option<String>,
+    /// A table that the user may read, by schema and name; needed when the capability is announced.
+    pub table: Option<(Option<String>, String)>,
     /// A time filter of known result; needed when the capability is announced.
     pub since: Option<SinceTarget>,
     /// Why the trials that open the source cannot run here. With the variable `CI` set they fail instead.

@@ -199,3 +199,35 @@ fn one_arrow_and_one_tls_provider() {
     assert!(count("ring") + count("aws-lc-rs") <= 1, "Cargo.lock holds more than one TLS provider");
     assert_eq!(count("openssl") + count("native-tls"), 0, "TLS is rustls alone");
 }
+
+/// What users see has to be explained, and has to be seen by a test.
+#[test]
+fn errors_and_exit_codes_are_documented_and_provoked() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let (page, provoked) = (read("docs/src/reference/errors.md"), read("tests/e2e/tests/errors.rs"));
+    let table = read("host/src/code.rs");
+    let names: Vec<&str> =
+        table.lines().filter_map(|l| l.trim().split_once(" \"")?.1.split_once("\" exit \"")).map(|n| n.0).collect();
+    assert!(names.len() > 30, "{names:?}");
+    let mut missing = Vec::new();
+    for name in names {
+        if !page.contains(&format!("\n## {name}\n")) {
+            missing.push(format!("{name} is not in docs/src/reference/errors.md"));
+        }
+        if !provoked.contains(&format!("\"{name}\"")) {
+            missing.push(format!("{name} is not provoked in tests/e2e/tests/errors.rs"));
+        }
+    }
+    let (codes, errors) = (read("docs/src/reference/exit-codes.md"), read("host/src/error.rs"));
+    let numbers =
+        errors.lines().filter_map(|l| l.trim().strip_prefix("pub const ")?.split_once(": u8 = ")?.1.strip_suffix(';'));
+    for number in numbers {
+        if !codes.contains(&format!("| {number} |")) {
+            missing.push(format!("exit code {number} is not in docs/src/reference/exit-codes.md"));
+        }
+        if number != "0" && !provoked.contains(&format!(", {number}, ")) {
+            missing.push(format!("exit code {number} is not provoked in tests/e2e/tests/errors.rs"));
+        }
+    }
+    assert_none("explain and provoke these", &missing);
+}

@@ -4,14 +4,21 @@ use std::collections::BTreeMap;
 
 use rivet_plugin_api::{ArrowLayout, Compression, FormatKind, Mapping, TimeEncoding};
 
-use super::{CursorLag, META_KEYS, MetaColumns, Mode, QUALITY_KEYS, Quality, Shared};
+use super::{CursorLag, KEYS, MAX_DAYS, META_KEYS, MetaColumns, Mode, QUALITY_KEYS, Quality, Shared};
+use crate::code::Code;
 use crate::config::node::{Core, Node, Value};
 use crate::config::section::Section;
 use crate::config::{home, size};
 
-/// About a century.
-const MAX_DAYS: i128 = 36_500;
-pub(super) const MAX_PARALLEL: i128 = 1024;
+/// The names of the modes; the first is the default.
+pub(in crate::config) const MODES: [&str; 4] = ["full", "incremental", "chunked", "time_window"];
+
+/// The keys without which a mode cannot run.
+pub(in crate::config) const NEEDED: [(&str, &[&str]); 3] = [
+    ("incremental", &["cursor_column"]),
+    ("chunked", &["chunk_column"]),
+    ("time_window", &["time_column", "days_window"]),
+];
 
 /// The keys that mean something in one mode only.
 const MODE_KEYS: [(&str, &[&str]); 3] = [
@@ -21,24 +28,27 @@ const MODE_KEYS: [(&str, &[&str]); 3] = [
 ];
 
 pub(super) fn mode(section: &Section<'_>) -> Option<Mode> {
-    let names = ["full", "incremental", "chunked", "time_window"].map(|n| (n, n));
-    let name = if section.has("mode") { section.choice("mode", &names) } else { Some("full") };
+    let name = if section.has("mode") { section.choice("mode", &MODES.map(|n| (n, n))) } else { Some(MODES[0]) };
     // Typed reading reports wrong values whatever the mode is.
     let text = |key| section.text(key).map(str::to_owned);
     let (cursor, chunk, time) = (text("cursor_column"), text("chunk_column"), text("time_column"));
     let cursor_lag = cursor_lag(section);
-    let size = section.integer("chunk_size", 1..=i128::from(i64::MAX)).unwrap_or(100_000);
+    let size = section.integer(KEYS, "chunk_size").unwrap_or(100_000);
     let dense = section.boolean("chunk_dense").unwrap_or(false);
     let checkpoint = section.boolean("chunk_checkpoint").unwrap_or(false);
-    let max_attempts = section.integer("chunk_max_attempts", 1..=1000);
-    let encodings = [("timestamp", TimeEncoding::Timestamp), ("unix", TimeEncoding::Unix)];
-    let encoding = section.choice("time_column_type", &encodings).unwrap_or_default();
-    let days = section.integer("days_window", 1..=MAX_DAYS);
+    let max_attempts = section.integer(KEYS, "chunk_max_attempts");
+    let encoding = section.choice("time_column_type", &ENCODINGS).unwrap_or_default();
+    let days = section.integer(KEYS, "days_window");
     let name = name?;
     let only = |key: &str, mode: &str| {
         if name != mode {
             let message = format!("`{key}` in {} needs mode \"{mode}\", not \"{name}\"", section.label);
-            section.problem(section.place(key), message, format!("set `mode: {mode}` or remove `{key}`"));
+            section.problem_as(
+                Code::Exclusive,
+                section.place(key),
+                message,
+                format!("set `mode: {mode}` or remove `{key}`"),
+            );
         }
     };
     if dense {
@@ -48,29 +58,22 @@ pub(super) fn mode(section: &Section<'_>) -> Option<Mode> {
         only("cursor_lag", "incremental");
     }
     warn_unused(section, name);
-    let needs = |key: &str| {
+    for key in NEEDED.iter().filter(|(mode, _)| *mode == name).flat_map(|(_, keys)| *keys) {
         if !section.has(key) {
             let message = format!("{} has no `{key}`, which mode \"{name}\" needs", section.label);
-            section.problem(section.place("mode"), message, format!("add `{key}`"));
+            section.problem_as(Code::MissingKey, section.place("mode"), message, format!("add `{key}`"));
         }
-    };
-    match name {
-        "incremental" => {
-            needs("cursor_column");
-            Some(Mode::Incremental { cursor_column: cursor?, cursor_lag })
-        }
-        "chunked" => {
-            needs("chunk_column");
-            Some(Mode::Chunked { column: chunk?, size, dense, checkpoint, max_attempts })
-        }
-        "time_window" => {
-            needs("time_column");
-            needs("days_window");
-            Some(Mode::TimeWindow { column: time?, encoding, days: days? })
-        }
-        _ => Some(Mode::Full),
     }
+    Some(match name {
+        "incremental" => Mode::Incremental { cursor_column: cursor?, cursor_lag },
+        "chunked" => Mode::Chunked { column: chunk?, size, dense, checkpoint, max_attempts },
+        "time_window" => Mode::TimeWindow { column: time?, encoding, days: days? },
+        _ => Mode::Full,
+    })
 }
+
+pub(super) const ENCODINGS: [(&str, TimeEncoding); 2] =
+    [("timestamp", TimeEncoding::Timestamp), ("unix", TimeEncoding::Unix)];
 
 /// A whole number, or whole units of time such as `90s`, `5m`, `2h` and `1d`.
 fn cursor_lag(section: &Section<'_>) -> Option<CursorLag> {
@@ -108,8 +111,7 @@ fn warn_unused(section: &Section<'_>, mode: &str) {
             section.problems.warn(entry.key_span, message);
         }
     }
-    if matches!(mode, "incremental" | "time_window")
-        && section.integer("parallel", 2..=MAX_PARALLEL).is_some_and(|n: usize| n > 1)
+    if matches!(mode, "incremental" | "time_window") && section.integer(KEYS, "parallel").is_some_and(|n: usize| n > 1)
     {
         let message = format!("`parallel` in {} is ignored in mode \"{mode}\"", section.label);
         section.problems.warn(section.place("parallel"), message);
@@ -118,27 +120,40 @@ fn warn_unused(section: &Section<'_>, mode: &str) {
 
 pub(super) fn file_format(section: &Section<'_>) -> Option<FormatKind> {
     section.required("format", "write `format: parquet`, `format: csv` or `format: arrow`")?;
-    let kinds = [FormatKind::Parquet, FormatKind::Csv, FormatKind::Arrow].map(|k| (k.as_str(), k));
-    section.choice("format", &kinds)
+    section.choice("format", &formats())
 }
 
+pub(super) fn formats() -> [(&'static str, FormatKind); 3] {
+    [FormatKind::Parquet, FormatKind::Csv, FormatKind::Arrow].map(|k| (k.as_str(), k))
+}
+
+pub(super) const LAYOUTS: [(&str, ArrowLayout); 2] = [("stream", ArrowLayout::Stream), ("file", ArrowLayout::File)];
+
 pub(super) fn arrow_layout(section: &Section<'_>, format: Option<FormatKind>) -> ArrowLayout {
-    let layouts = [("stream", ArrowLayout::Stream), ("file", ArrowLayout::File)];
-    let layout = section.choice("arrow_layout", &layouts);
+    let layout = section.choice("arrow_layout", &LAYOUTS);
     if let Some(format) = format.filter(|format| *format != FormatKind::Arrow)
         && section.has("arrow_layout")
     {
         let (label, format) = (&section.label, format.as_str());
         let message = format!("`arrow_layout` in {label} needs format \"arrow\", not \"{format}\"");
-        section.problem(section.place("arrow_layout"), message, "set `format: arrow` or remove `arrow_layout`");
+        section.problem_as(
+            Code::Exclusive,
+            section.place("arrow_layout"),
+            message,
+            "set `format: arrow` or remove `arrow_layout`",
+        );
     }
     layout.unwrap_or_default()
 }
 
+pub(super) fn codecs() -> [(&'static str, Compression); 5] {
+    use Compression::{Gzip, Lz4, None, Snappy, Zstd};
+    [Zstd, Snappy, Gzip, Lz4, None].map(|c| (c.as_str(), c))
+}
+
 pub(super) fn compression(section: &Section<'_>, format: Option<FormatKind>) -> (Compression, Option<u32>) {
-    use Compression::{Gzip, Lz4, None as Uncompressed, Snappy, Zstd};
-    let codecs = [Zstd, Snappy, Gzip, Lz4, Uncompressed].map(|c| (c.as_str(), c));
-    let given = section.choice("compression", &codecs);
+    use Compression::{Gzip, Snappy, Zstd};
+    let given = section.choice("compression", &codecs());
     let codec = given.unwrap_or_default();
     if format == Some(FormatKind::Arrow) && matches!(codec, Snappy | Gzip) {
         let message = format!(
@@ -146,10 +161,10 @@ pub(super) fn compression(section: &Section<'_>, format: Option<FormatKind>) -> 
             section.label,
             codec.as_str()
         );
-        section.problem(section.place("compression"), message, "use `zstd`, `lz4` or `none`");
+        section.problem_as(Code::Exclusive, section.place("compression"), message, "use `zstd`, `lz4` or `none`");
     }
     let is_known = given.is_some() || !section.has("compression");
-    let Some(level) = section.integer::<u32>("compression_level", 0..=1000) else { return (codec, None) };
+    let Some(level) = section.integer::<u32>(KEYS, "compression_level") else { return (codec, None) };
     let levels = match codec {
         Zstd => Some(1..=22),
         Gzip => Some(0..=10),
@@ -190,21 +205,26 @@ pub(super) fn meta_columns(section: &Section<'_>) -> MetaColumns {
     let Some(meta) = section.section("meta_columns", format!("`meta_columns` of {}", section.label)) else {
         return MetaColumns::default();
     };
-    meta.only(&META_KEYS, &[], home);
+    meta.only(META_KEYS, &[], home);
     let flag = |key| meta.boolean(key).unwrap_or(false);
     MetaColumns { exported_at: flag("exported_at"), row_hash: flag("row_hash"), run_id: flag("run_id") }
 }
 
 pub(super) fn quality(section: &Section<'_>) -> Option<Quality> {
     let quality = section.section("quality", format!("`quality` of {}", section.label))?;
-    quality.only(&QUALITY_KEYS, &[], home);
-    let count = |key| quality.integer::<u64>(key, 0..=i128::from(i64::MAX));
+    quality.only(QUALITY_KEYS, &[], home);
+    let count = |key| quality.integer::<u64>(QUALITY_KEYS, key);
     let (least, most) = (count("row_count_min"), count("row_count_max"));
     if let (Some(least), Some(most)) = (least, most)
         && least > most
     {
         let message = format!("`row_count_min` {least} is above `row_count_max` {most} in {}", quality.label);
-        quality.problem(quality.place("row_count_min"), message, "no number of rows can satisfy both");
+        quality.problem_as(
+            Code::Exclusive,
+            quality.place("row_count_min"),
+            message,
+            "no number of rows can satisfy both",
+        );
     }
     let null_ratio_max = quality.map("null_ratio_max", |node| ratio(&quality, node));
     let unique_columns = quality.texts("unique_columns").unwrap_or_default();

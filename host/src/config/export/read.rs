@@ -3,12 +3,16 @@
 use std::collections::HashMap;
 
 use super::{Export, KEYS, OnSchemaChange, Query, Shared, fields, params};
+use crate::code::Code;
 use crate::config::TuningSection;
 use crate::config::expand::{Missing, expand_at};
-use crate::config::node::{Node, Span, shorten};
+use crate::config::node::{Node, Span, Value, shorten};
 use crate::config::section::Section;
 use crate::config::tuning::{self, KEEP_ONE, exclusive};
-use crate::config::{Connector, Reader, file, home};
+use crate::config::{Connector, DESTINATION_KEYS, Reader, file, home, key};
+
+pub(super) const CHANGES: [(&str, OnSchemaChange); 2] =
+    [("warn", OnSchemaChange::Warn), ("fail", OnSchemaChange::Fail)];
 
 impl Reader<'_> {
     /// All exports, or nothing when one of them is wrong.
@@ -31,14 +35,14 @@ impl Reader<'_> {
         }
         let place = format!("{} (exports[{index}])", section.label);
         tuning::misplaced(&section, &place, "exports[].tuning");
-        section.only(&KEYS, &tuning::KEYS, home);
+        section.only(KEYS, tuning::KEYS, home);
         let tuning = TuningSection::of(&section, &format!("`tuning` of {}", section.label));
         if !tuning.is_contradictory()
             && !shared.tuning.is_contradictory()
             && tuning.over(&shared.tuning).is_contradictory()
         {
             let label = format!("{} together with `source.tuning`", section.label);
-            section.problem(section.place("tuning"), exclusive(&label), KEEP_ONE);
+            section.problem_as(Code::Exclusive, section.place("tuning"), exclusive(&label), KEEP_ONE);
         }
         // Everything is read before anything is missed, so that all problems are shown at once.
         let (query, mode, format) = (self.query(&section), fields::mode(&section), fields::file_format(&section));
@@ -49,9 +53,8 @@ impl Reader<'_> {
         let meta_columns = fields::meta_columns(&section);
         let skip_empty = section.boolean("skip_empty").unwrap_or(false);
         let manifest = section.boolean("manifest").unwrap_or(false);
-        let parallel = section.integer("parallel", 1..=fields::MAX_PARALLEL).unwrap_or(1);
-        let changes = [("warn", OnSchemaChange::Warn), ("fail", OnSchemaChange::Fail)];
-        let on_schema_change = section.choice("on_schema_change", &changes).unwrap_or_default();
+        let parallel = section.integer(KEYS, "parallel").unwrap_or(1);
+        let on_schema_change = section.choice("on_schema_change", &CHANGES).unwrap_or_default();
         let mapping = fields::mapping(&section, shared);
         let destination = self.destination(&section);
         Some(Export {
@@ -74,6 +77,7 @@ impl Reader<'_> {
             tuning,
             mapping,
             on_schema_change,
+            mentioned: mentioned(&section),
         })
     }
 
@@ -82,7 +86,7 @@ impl Reader<'_> {
             section.required("destination", "say where the files go, for example `destination: { type: … }`")?;
         let label = format!("the destination of {}", section.label);
         let destination = Section::open(label, entry.key_span, &entry.value, self.problems)?;
-        self.connector(&destination, &["type"])
+        self.connector(&destination, &key::names(DESTINATION_KEYS).collect::<Vec<_>>())
     }
 
     fn query(&self, section: &Section<'_>) -> Option<Query> {
@@ -92,12 +96,17 @@ impl Reader<'_> {
             (None, Some(entry)) => self.query_file(section, section.text("query_file")?, entry.value.span),
             (Some(_), Some(both)) => {
                 let message = format!("`query` and `query_file` exclude each other in {label}");
-                section.problem(both.key_span, message, KEEP_ONE);
+                section.problem_as(Code::Exclusive, both.key_span, message, KEEP_ONE);
                 None
             }
             (None, None) => {
                 let message = format!("{label} has no query");
-                section.problem(section.place("query"), message, "give exactly one of `query` and `query_file`");
+                section.problem_as(
+                    Code::MissingKey,
+                    section.place("query"),
+                    message,
+                    "give exactly one of `query` and `query_file`",
+                );
                 None
             }
         }
@@ -127,6 +136,28 @@ impl Reader<'_> {
     }
 }
 
+/// The columns and parameters that the export names, and where.
+fn mentioned(section: &Section<'_>) -> Vec<(String, Span)> {
+    let mut found = Vec::new();
+    let quality = section.get("quality").map(|entry| &entry.value.value);
+    let rules = match quality {
+        Some(Value::Map(rules)) => rules.as_slice(),
+        _ => &[],
+    };
+    let keys = ["cursor_column", "chunk_column", "time_column", "columns", "params"];
+    for entry in keys.iter().filter_map(|key| section.get(key)).chain(rules) {
+        match &entry.value.value {
+            Value::Scalar(scalar) => found.push((scalar.text.clone(), entry.value.span)),
+            Value::Map(entries) => found.extend(entries.iter().map(|e| (e.key.clone(), e.key_span))),
+            Value::List(items) => found.extend(items.iter().filter_map(|item| match &item.value {
+                Value::Scalar(scalar) => Some((scalar.text.clone(), item.span)),
+                _ => None,
+            })),
+        }
+    }
+    found
+}
+
 fn export_name(section: &Section<'_>, names: &mut HashMap<String, usize>) -> Option<String> {
     let entry = section.required("name", "every export needs a unique name: its state is kept under it")?;
     let name = section.text("name")?;
@@ -139,7 +170,7 @@ fn export_name(section: &Section<'_>, names: &mut HashMap<String, usize>) -> Opt
     }
     if let Some(line) = names.insert(name.to_owned(), at.line) {
         let hint = format!("line {line} has it too: two exports of one name would share their state");
-        section.problem(at, format!("two exports are named \"{name}\""), hint);
+        section.problem_as(Code::Duplicate, at, format!("two exports are named \"{name}\""), hint);
     }
     Some(name.to_owned())
 }

@@ -1,6 +1,8 @@
 //! The calls that answer about rows instead of reading them.
 
-use rivet_plugin_api::{BoundsRequest, Category, CursorValue, Filter, ReadRequest, SplitRequest};
+use rivet_plugin_api::{
+    BoundsRequest, Category, CursorValue, DescribeRequest, Filter, ReadRequest, SplitRequest, TablesRequest,
+};
 
 use super::{Source, drain, filter, same_rows};
 use crate::check::{ensure, refused};
@@ -91,6 +93,27 @@ pub(super) fn parts_of_a_split_cover_all_rows_once(source: &Source) -> Outcome {
     Ok(())
 }
 
+pub(super) fn tables_can_be_described(source: &Source) -> Outcome {
+    let Some((schema, name)) = &source.target.table else { return Err("the target names no table".into()) };
+    let mut handle = source.open()?;
+    let schemas = schema.iter().cloned().collect();
+    let tables = handle.tables(&TablesRequest { schemas, ..TablesRequest::default() })?.tables;
+    let found = tables.iter().filter(|table| &table.schema == schema && &table.name == name).count();
+    ensure!(found == 1, "table {schema:?}.{name} is listed {found} times");
+    let stray = tables.iter().find(|table| &table.schema != schema);
+    ensure!(stray.is_none(), "a table of another schema than {schema:?} is listed: {stray:?}");
+    for table in tables.into_iter().filter(|table| !table.is_denied) {
+        let request = DescribeRequest { query: table.query, ..DescribeRequest::default() };
+        let columns = handle.describe(&request).map_err(|e| format!("table \"{}\": {e}", table.name))?.columns;
+        for key in table.primary_key.iter().chain(&table.indexed) {
+            ensure!(columns.iter().any(|column| &column.name == key), "\"{key}\" is no column of \"{}\"", table.name);
+        }
+    }
+    let nowhere = TablesRequest { schemas: vec!["rivet kit 'nowhere'".into()], ..TablesRequest::default() };
+    ensure!(handle.tables(&nowhere)?.tables.is_empty(), "a schema that does not exist has tables");
+    Ok(())
+}
+
 pub(super) fn explain_shows_a_plan(source: &Source) -> Outcome {
     let explanation = source.open()?.explain(&source.request())?;
     ensure!(!explanation.plan.trim().is_empty(), "the plan is empty");
@@ -112,6 +135,10 @@ pub(super) fn snapshot_is_refused(source: &Source) -> Outcome {
 pub(super) fn split_is_refused(source: &Source) -> Outcome {
     let request = SplitRequest { query: source.target.query.clone(), parts: 2, ..SplitRequest::default() };
     refused("\"split\"", source.open()?.split(&request), Category::Unsupported).map(drop)
+}
+
+pub(super) fn tables_are_refused(source: &Source) -> Outcome {
+    refused("\"tables\"", source.open()?.tables(&TablesRequest::default()), Category::Unsupported).map(drop)
 }
 
 pub(super) fn explain_is_refused(source: &Source) -> Outcome {

@@ -1,7 +1,7 @@
-//! "Did you mean": the known name nearest to a mistyped one.
+//! "Did you mean": the known name nearest to a mistyped one, for the hints of errors.
 
 /// The candidate nearest to `name`, when it is near enough to be meant.
-pub(super) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |s: &str| s.trim().to_lowercase().replace(['-', ' '], "_");
     let name = plain(name);
     let limit = (name.chars().count() / 3).max(1);
@@ -14,7 +14,7 @@ pub(super) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a s
 
 /// Damerau-Levenshtein distance (optimal string alignment) up to `limit`: insertions, deletions, substitutions and
 /// swaps of neighbours. `None` when it is greater.
-pub(super) fn distance(a: &str, b: &str, limit: usize) -> Option<usize> {
+pub fn distance(a: &str, b: &str, limit: usize) -> Option<usize> {
     // Cheap for texts that no slip of the finger turns into each other, however long they are.
     if a.len().abs_diff(b.len()) > 4 * limit || a.len().min(b.len()) > 100 {
         return None;
@@ -44,7 +44,7 @@ pub(super) fn distance(a: &str, b: &str, limit: usize) -> Option<usize> {
 }
 
 /// `` `a`, `b` or `c` ``.
-pub(super) fn list<'a>(names: impl IntoIterator<Item = &'a str>, last: &str) -> String {
+pub fn list<'a>(names: impl IntoIterator<Item = &'a str>, last: &str) -> String {
     let names: Vec<String> = names.into_iter().map(|n| format!("`{n}`")).collect();
     match names.split_last() {
         Some((end, [])) => end.clone(),
@@ -54,7 +54,7 @@ pub(super) fn list<'a>(names: impl IntoIterator<Item = &'a str>, last: &str) -> 
 }
 
 /// The nearest of `known` and the whole list, as a hint for a name that is none of them.
-pub(crate) fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str> + Clone, what: &str) -> String {
+pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str> + Clone, what: &str) -> String {
     match nearest(name, known.clone()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("{what}: {}", list(known, "and")),
