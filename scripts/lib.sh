@@ -61,6 +61,16 @@ need_clickhouse() {
     "$target/venv/bin/pip" install -q chdb >&2 || fail "pip could not install chdb"
 }
 
+# Looks at the pages of `rivet report`: tests/e2e/readers/browser.py. Without a font there would be no text to look at.
+need_chromium() {
+    have chromium || apt_install "Chromium" chromium fonts-dejavu-core
+    RIVET_TEST_CHROMIUM=$(command -v chromium) || fail "Chromium was installed but chromium is missing"
+    export RIVET_TEST_CHROMIUM
+}
+
+# Checks the units in docs/examples.
+need_systemd_analyze() { have systemd-analyze || apt_install "systemd-analyze" systemd; }
+
 # Kills runs, and fails their system calls, one by one: tests/fault/tests/recovery.
 need_strace() { have strace || apt_install "strace" strace; }
 

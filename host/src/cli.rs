@@ -72,6 +72,11 @@ pub enum Command {
     State(StateCommand),
     /// Show the history of runs, newest first
     Metrics(HistoryArgs<20>),
+    /// Write the history as a page for people
+    ///
+    /// One HTML file with plots and tables of runs, failures, files and cursors. It needs nothing else: no network, no
+    /// scripts. Errors are shown as the state file holds them, which is without passwords.
+    Report(ReportArgs),
     /// Show plug-ins
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -298,6 +303,18 @@ pub struct OutputArgs {
     /// Print JSON instead of a table. Every field is described in docs/src/reference/json.md.
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct ReportArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The page, replaced in one step when it exists; `-` is standard output.
+    #[arg(short, long, value_name = "PATH", default_value = "report.html")]
+    pub output: PathBuf,
+    /// Only the runs of the last days [default: all].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub days: Option<u32>,
 }
 
 #[derive(Debug, Subcommand)]

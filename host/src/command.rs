@@ -5,6 +5,7 @@ mod doctor;
 mod explain;
 mod init;
 mod plugin;
+mod report;
 mod run;
 mod schema;
 mod state;
@@ -32,6 +33,7 @@ pub fn run(arguments: &Cli, linked: &[&'static RvPlugin]) -> Result<u8> {
         Command::State(command) => state::state(command),
         Command::Init(args) => init::init(args, &catalog(&[])?),
         Command::Metrics(args) => state::metrics(args),
+        Command::Report(args) => report::report(args),
         Command::Plugin(cli::PluginCommand::List { config }) => plugin::list(config.as_deref(), catalog),
         Command::Schema(cli::SchemaCommand::Config { config }) => schema::config(config.as_deref(), catalog),
         Command::ExplainError { codes } => explain::explain(codes),

@@ -37,6 +37,7 @@ pub use expand::parse_param;
 pub use export::{CursorLag, Export, MetaColumns, Mode, OnSchemaChange, Quality, Query};
 pub use file::{directory, is_stream};
 pub use json_schema::json_schema;
+pub use mask::userinfo_masked;
 pub(crate) use mask::url_secrets;
 pub use node::Span;
 pub use notifications::{Notifications, Occasion, Slack};

@@ -1,10 +1,11 @@
-//! What people and programs see of a run: listeners to its events.
+//! What people and programs see of a run and of all runs: listeners to events, and the page of the history.
 
 mod bars;
 mod board;
 mod checks;
 mod json;
 mod openmetrics;
+mod page;
 mod printer;
 mod screen;
 mod summary;
@@ -14,6 +15,7 @@ pub use board::Board;
 pub use checks::{CheckReport, document};
 pub use json::Json;
 pub use openmetrics::MetricsFile;
+pub use page::{About, page};
 pub use printer::Printer;
 pub use screen::{apart, eprint, has_room};
 pub use summary::{Status, Summary};

@@ -21,6 +21,7 @@ mod progress;
 mod commit;
 mod schema;
 mod history;
+mod overview;
 mod chunk;
 mod tables;
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub use error::{Result, StateError, StateErrorKind};
 pub use history::{FileRecord, RunMetrics, RunRecord};
 pub use intent::{ChunkPlan, Intent, IntentChunk, NewIntent};
 pub use lock::{LockedBy, RunLock};
+pub use overview::{Day, ExportHistory, Overview, RUNS};
 pub use schema::{SchemaChange, SchemaColumn};
 pub use tables::{chunk_table, cursor_table, file_table, human_bytes, human_duration, metrics_table};
 

@@ -77,7 +77,7 @@ fn first_secret_value(line: &str) -> Option<usize> {
 }
 
 /// `scheme://user:password@host` with the password masked, wherever it stands.
-pub(super) fn userinfo_masked(line: &str) -> String {
+pub fn userinfo_masked(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     let mut rest = line;
     while let Some(at) = rest.find("://") {

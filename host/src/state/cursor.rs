@@ -77,11 +77,13 @@ impl State {
 
     /// All cursors, by name of the export.
     pub fn cursors(&self) -> Result<Vec<StoredCursor>> {
-        self.read(|tx| {
-            let mut statement = tx.prepare(&select("ORDER BY export_name"))?;
-            Ok(statement.query_map([], stored)?.collect::<rusqlite::Result<_>>()?)
-        })
+        self.read(all)
     }
+}
+
+pub(super) fn all(tx: &Transaction<'_>) -> Result<Vec<StoredCursor>, Fault> {
+    let mut statement = tx.prepare(&select("ORDER BY export_name"))?;
+    Ok(statement.query_map([], stored)?.collect::<rusqlite::Result<_>>()?)
 }
 
 impl RunLock {

@@ -82,9 +82,7 @@ impl State {
 
     /// The latest `last` runs, newest first, of one export or of all.
     pub fn runs(&self, export: Option<&str>, last: usize) -> Result<Vec<RunRecord>> {
-        let columns = "run_at, export_name, run_id, duration_ms, total_rows, peak_rss_mb, status, error_message,
-                       tuning_profile, format, mode, files_produced, bytes_written, retries, validated, schema_changed";
-        self.newest("export_metrics", columns, export, last, run_record)
+        self.newest("export_metrics", RUN_COLUMNS, export, last, run_record)
     }
 
     /// When a run of an export last succeeded, if ever.
@@ -97,19 +95,7 @@ impl State {
 
     /// The latest `last` files, newest first, of one export or of all.
     pub fn files(&self, export: Option<&str>, last: usize) -> Result<Vec<FileRecord>> {
-        let columns = "run_id, export_name, file_name, row_count, bytes, format, compression, created_at";
-        self.newest("file_manifest", columns, export, last, |row| {
-            Ok(FileRecord {
-                run_id: row.get(0)?,
-                export: row.get(1)?,
-                name: row.get(2)?,
-                rows: row.get(3)?,
-                bytes: row.get(4)?,
-                format: row.get(5)?,
-                compression: row.get(6)?,
-                created_at: row.get(7)?,
-            })
-        })
+        self.newest("file_manifest", FILE_COLUMNS, export, last, file_record)
     }
 
     fn newest<T>(
@@ -131,7 +117,11 @@ impl State {
     }
 }
 
-fn run_record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
+/// What [`run_record`] reads.
+pub(super) const RUN_COLUMNS: &str = "run_at, export_name, run_id, duration_ms, total_rows, peak_rss_mb, status, error_message, tuning_profile, format, \
+     mode, files_produced, bytes_written, retries, validated, schema_changed";
+
+pub(super) fn run_record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
     // Columns that rivet-cli 0.2 added later are null in older rows.
     let or_zero = |column| row.get::<_, Option<u64>>(column).map(Option::unwrap_or_default);
     Ok(RunRecord {
@@ -153,6 +143,23 @@ fn run_record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
             validated: row.get(14)?,
             schema_changed: row.get(15)?,
         },
+    })
+}
+
+/// What [`file_record`] reads.
+pub(super) const FILE_COLUMNS: &str =
+    "run_id, export_name, file_name, row_count, bytes, format, compression, created_at";
+
+pub(super) fn file_record(row: &Row<'_>) -> rusqlite::Result<FileRecord> {
+    Ok(FileRecord {
+        run_id: row.get(0)?,
+        export: row.get(1)?,
+        name: row.get(2)?,
+        rows: row.get(3)?,
+        bytes: row.get(4)?,
+        format: row.get(5)?,
+        compression: row.get(6)?,
+        created_at: row.get(7)?,
     })
 }
 

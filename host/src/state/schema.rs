@@ -28,11 +28,13 @@ impl State {
         self.read(|tx| {
             let select = "SELECT columns_json FROM export_schema WHERE export_name = ?1";
             let text: Option<String> = tx.query_row(select, [export], |row| row.get(0)).optional()?;
-            let parse = |text: String| serde_json::from_str(&text);
-            let columns = text.map(parse).transpose();
-            columns.map_err(|e| Fault::value("table \"export_schema\", column \"columns_json\"", e))
+            text.map(|text| parse(&text)).transpose()
         })
     }
+}
+
+pub(super) fn parse(columns: &str) -> Result<Vec<SchemaColumn>, Fault> {
+    serde_json::from_str(columns).map_err(|e| Fault::value("table \"export_schema\", column \"columns_json\"", e))
 }
 
 pub(super) fn store(tx: &Transaction<'_>, export: &str, columns: &[SchemaColumn], now: Timestamp) -> Result<(), Fault> {
