@@ -18,7 +18,8 @@ use rivet_plugin_api::abi::RvPlugin;
 use crate::cli::{Cli, Command};
 use crate::error::{Error, Result, exit};
 use crate::plugin::{Catalog, SearchPath};
-use crate::{cli, environment, report, secret};
+use crate::report::apart;
+use crate::{cli, environment, secret};
 
 /// Runs the command and answers the process's exit code.
 pub fn run(arguments: &Cli, linked: &[&'static RvPlugin]) -> Result<u8> {
@@ -65,7 +66,7 @@ pub fn print(text: &str) -> Result<u8> {
 /// closes the pipe, which is no failure.
 fn print_as_it_is(text: &str) -> Result<u8> {
     let mut out = std::io::stdout();
-    match report::apart(|| out.write_all(text.as_bytes()).and_then(|()| out.flush())) {
+    match apart(|| out.write_all(text.as_bytes()).and_then(|()| out.flush())) {
         Err(e) if e.kind() != ErrorKind::BrokenPipe => {
             Err(Error::Run(rivet_plugin_api::Error::from(e).context("could not write to standard output")))
         }

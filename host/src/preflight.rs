@@ -45,6 +45,7 @@ fn look(report: &mut Report, job: &Job<'_>, state: Option<&State>, source: &mut 
         params: job.export.params.clone(),
         mapping: job.export.mapping.clone(),
         frugal: true,
+        rights: false,
     })?;
     let columns = described.columns;
     report.columns = columns.iter().cloned().map(Into::into).collect();

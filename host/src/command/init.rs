@@ -78,7 +78,7 @@ fn look(plugin: &Arc<Plugin>, location: &str, args: &InitArgs) -> Result<Vec<Fou
         ));
     }
     let cancel = Cancel::new();
-    signal::install(&cancel);
+    signal::install(&cancel, |_| ());
     let mut handle = plugin.open_source(&json!({ "url": location }), &cancel)?;
     let wanted = Wanted { patterns: args.tables.clone(), schemas: args.schemas.clone() };
     let found = init::survey(&mut handle, &wanted)?;

@@ -144,6 +144,7 @@ impl Target<'_> {
                 query: job.export.query.text.clone(),
                 params: job.export.params.clone(),
                 mapping: job.export.mapping.clone(),
+                frugal: true,
                 rights: true,
             };
             let export = &job.export.name;

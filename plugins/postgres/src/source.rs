@@ -63,8 +63,7 @@ impl Source for Postgres {
     fn describe(&mut self, request: &DescribeRequest, context: &Context) -> Result<Description> {
         let query = bind(&request.query, &request.params)?;
         let columns = self.in_transaction(&Timeouts::default(), None, context, |connection| {
-            let columns =
-                columns(connection, &query, &request.mapping, written(&request.query, &request.params))?;
+            let columns = columns(connection, &query, &request.mapping, written(&request.query, &request.params))?;
             if request.rights {
                 explain::check_rights(connection, statement(&query)?)?;
             }

@@ -369,7 +369,8 @@ mod ten_million {
             let before = blocks();
             let sandbox = database.sandbox(database.url());
             let table = format!("select * from {}.t7", database.name());
-            let report = reports(&sandbox, &(source(Kind::Postgres) + &all_ways(&table)), 0, &[]);
+            let config = source(Kind::Postgres) + &all_ways(&table);
+            let report = reports(&sandbox, &config, 0, &[]);
             assert_hardly_read(blocks() - before, pages);
             assert_eq!(report("inc_slow")["verdict"], "DEGRADED");
             assert_eq!(report("inc_slow")["recommended_profile"], "safe");
@@ -390,7 +391,8 @@ mod ten_million {
             let before = rows();
             let sandbox = database.sandbox(database.url());
             let table = format!("select * from {}.t7", database.name());
-            let report = reports(&sandbox, &(source(Kind::Mysql) + &all_ways(&table)), 0, &[]);
+            let config = source(Kind::Mysql) + &all_ways(&table);
+            let report = reports(&sandbox, &config, 0, &[]);
             assert_hardly_read(rows() - before, 10_000_000);
             assert_eq!(report("inc_slow")["verdict"], "DEGRADED");
             assert_eq!(report("inc_slow")["recommended_profile"], "safe");

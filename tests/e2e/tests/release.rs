@@ -101,7 +101,8 @@ fn what_cron_and_kubernetes_run_works() {
     let at = |text: &str| {
         let place = sandbox.path().display();
         let text = text.replace("/usr/local/bin/rivet", built().join("rivet").to_str().unwrap());
-        let text = text.replace("/var/log/rivet", &format!("{place}/log")).replace("/etc/rivet", &format!("{place}/etc"));
+        let text =
+            text.replace("/var/log/rivet", &format!("{place}/log")).replace("/etc/rivet", &format!("{place}/etc"));
         text.replace("/var/lib/rivet", &format!("{place}/lib"))
     };
     let cron = example("rivet.cron");

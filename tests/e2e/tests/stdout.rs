@@ -85,7 +85,8 @@ fn the_shell_of_duckdb_reads_the_pipe() {
         return skip("there is no shell of DuckDB beside RIVET_TEST_PYTHON: use scripts/test");
     };
     let sandbox = sandbox(50_000);
-    for mode in ["full", "chunked\n    chunk_column: id\n    chunk_size: 100000", "incremental\n    cursor_column: id"] {
+    for mode in ["full", "chunked\n    chunk_column: id\n    chunk_size: 100000", "incremental\n    cursor_column: id"]
+    {
         sandbox.write("rivet.yaml", &config(mode, "format: csv"));
         let query = "select count(*), sum(id), count(distinct note) from read_csv('/dev/stdin')";
         let pipe = format!(

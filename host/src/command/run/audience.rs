@@ -26,11 +26,6 @@ impl<'a> Offices<'a> {
         Self { names, json, notifier, metrics: metrics.map(Arc::new) }
     }
 
-    /// The exports that are asked for.
-    pub(super) fn names(&self) -> &[&'a str] {
-        &self.names
-    }
-
     /// Tells of exports that failed before they began.
     pub(super) fn not_begun(&self, error: &Error) {
         if let Some(notifier) = &self.notifier {

@@ -35,7 +35,10 @@ fn measure(what: &str, rows: u64, data_type: DataType, expected: u64, make: impl
     let judging = processor_time() - start;
     let per_value = |time: u64| time as f64 / rows as f64;
     let (see, judge, after) = (per_value(seeing), per_value(judging), peak_rss_mb());
-    eprintln!("{what}, {rows} rows: {see:.1} + {judge:.1} = {:.1} ns a value, peak RSS {before} -> {after} MiB", see + judge);
+    eprintln!(
+        "{what}, {rows} rows: {see:.1} + {judge:.1} = {:.1} ns a value, peak RSS {before} -> {after} MiB",
+        see + judge
+    );
     let expected = (expected > 0).then(|| format!("\"v\" has {expected} duplicate value among {rows} rows"));
     assert_eq!(issues, expected.into_iter().collect::<Vec<_>>());
 }
