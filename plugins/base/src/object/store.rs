@@ -8,7 +8,7 @@ use rivet_plugin_api::{Cancel, Category, Result, WriteRequest, tracing};
 use super::part::{First, ObjectPart};
 use super::upload::{Attempt, taken};
 use super::wire::Retry;
-use super::{Bucket, Clients, pending, runtime};
+use super::{Bucket, pending, runtime};
 use crate::Store;
 
 /// Parts of one base name.
@@ -33,7 +33,7 @@ impl ObjectStore {
                 return Ok(());
             }
             let [only, part] = &keys;
-            let (found, ()) = join(join(is_free(&clients, only), is_free(&clients, part)), sweep).await;
+            let (found, ()) = join(join(is_free(bucket, only), is_free(bucket, part)), sweep).await;
             found.0.and(found.1)
         })?;
         let clients = bucket.clients(Retry::of(request));
@@ -65,8 +65,9 @@ impl ObjectStore {
     }
 }
 
-async fn is_free(clients: &Clients, key: &str) -> Result<()> {
-    match clients.look_up(key).await {
+/// With a client of its own, whose last refusal is its own too.
+async fn is_free(bucket: &Bucket, key: &str) -> Result<()> {
+    match bucket.clients(Retry::NONE).look_up(key).await {
         Ok(None) => Ok(()),
         Ok(Some(_)) => Err(taken(key)),
         // Some credentials may write and not look; then the store refuses a taken name when it is written.

@@ -12,7 +12,7 @@ use opendal::{Buffer, HttpBody, HttpTransport};
 use rivet_plugin_api::{Error, Result, WriteRequest};
 use tokio::time::{sleep, timeout};
 
-use super::failure::Failure;
+use super::failure::{Failure, Refusal};
 use super::sign::Sign;
 use crate::net;
 
@@ -188,7 +188,9 @@ impl Wire {
             reqwest::Body::wrap(Metered::new(request.body.clone(), progress.clone()))
         });
         let answer = self.answer(ready, &progress).await?;
-        if answer.status.is_success() { Ok(answer) } else { Err(Failure::refused(answer)) }
+        // A store begins its answer before it knows how a completion ends, so that success may hold a refusal.
+        let is_refused = request.method == Method::POST && !Refusal::of(&answer.body).code.is_empty();
+        if answer.status.is_success() && !is_refused { Ok(answer) } else { Err(Failure::refused(answer)) }
     }
 
     /// Waits for the answer as long as there is progress.
@@ -238,6 +240,7 @@ impl Wire {
 
 impl HttpTransport for Wire {
     async fn fetch(&self, request: http::Request<Buffer>) -> opendal::Result<http::Response<HttpBody>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (head, body) = request.into_parts();
         let url = head.uri.to_string();
         let mut headers = head.headers;
@@ -275,6 +278,8 @@ pub(super) fn client(ca_file: Option<PathBuf>, encrypts: bool) -> Result<reqwest
     let builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .connect_timeout(CONNECT)
+        // Not so long that stores close it just when it is used again.
+        .pool_idle_timeout(Duration::from_secs(15))
         .tcp_keepalive(IDLE)
         .tcp_keepalive_interval(Duration::from_secs(10))
         .tcp_keepalive_retries(3)
