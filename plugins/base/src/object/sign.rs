@@ -74,7 +74,10 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// For services that are part of the machine or its cloud; elsewhere the address leads nowhere.
 const NEARBY: Duration = Duration::from_secs(2);
 
-static CLIENT: LazyLock<Result<reqwest::Client>> = LazyLock::new(|| wire::client(None, true));
+/// For services elsewhere, and for those nearby, to which no proxy leads.
+static CLIENTS: LazyLock<Result<[reqwest::Client; 2]>> = LazyLock::new(|| {
+    Ok([wire::build(wire::builder(None, true)?)?, wire::build(wire::builder(None, false)?.no_proxy())?])
+});
 
 impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -85,9 +88,10 @@ impl fmt::Debug for Http {
 impl HttpSend for Http {
     async fn http_send(&self, request: http::Request<Bytes>) -> reqsign_core::Result<http::Response<Bytes>> {
         let unexpected = |text: String| reqsign_core::Error::unexpected(text).set_retryable(true);
-        let client = CLIENT.as_ref().map_err(|e| reqsign_core::Error::config_invalid(e.to_string()))?;
+        let [far, near] = CLIENTS.as_ref().map_err(|e| reqsign_core::Error::config_invalid(e.to_string()))?;
         let host = request.uri().host().unwrap_or_default();
-        let limit = if host.starts_with("169.254.") || host == "metadata.google.internal" { NEARBY } else { ANSWER };
+        let is_near = host.starts_with("169.254.") || host == "metadata.google.internal";
+        let (client, limit) = if is_near { (near, NEARBY) } else { (far, ANSWER) };
         let sent = async {
             let request = request.try_into().map_err(reqwest::Error::without_url)?;
             let answer = client.execute(request).await.map_err(reqwest::Error::without_url)?;

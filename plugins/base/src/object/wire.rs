@@ -273,7 +273,16 @@ impl HttpTransport for Wire {
 
 /// A client that follows no redirection, for which a request would have to be signed again. Without `encrypts`, it has no
 /// certificates to check with.
-pub(super) fn client(ca_file: Option<PathBuf>, encrypts: bool) -> Result<reqwest::Client> {
+fn client(ca_file: Option<PathBuf>, encrypts: bool) -> Result<reqwest::Client> {
+    build(builder(ca_file, encrypts)?)
+}
+
+pub(super) fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client> {
+    builder.build().map_err(|e| Error::internal(format!("HTTP client: {}", reason(&e))))
+}
+
+/// What all clients have in common.
+pub(super) fn builder(ca_file: Option<PathBuf>, encrypts: bool) -> Result<reqwest::ClientBuilder> {
     let tls = if encrypts { net::trusting(ca_file)? } else { net::trusting_nobody()? };
     let builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
@@ -289,7 +298,7 @@ pub(super) fn client(ca_file: Option<PathBuf>, encrypts: bool) -> Result<reqwest
     // Sent bytes that nobody confirms: the peer is gone, however slow the link.
     #[cfg(target_os = "linux")]
     let builder = builder.tcp_user_timeout(IDLE);
-    builder.build().map_err(|e| Error::internal(format!("HTTP client: {}", reason(&e))))
+    Ok(builder)
 }
 
 fn distrust(error: &rustls::Error, server: &str) -> Error {
