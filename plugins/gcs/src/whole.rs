@@ -11,7 +11,7 @@ use serde_json::json;
 /// Makes requests to the endpoint for objects of the bucket.
 pub(crate) fn whole(endpoint: &str, bucket: &str) -> Whole {
     let url = format!("{endpoint}/upload/storage/v1/b/{bucket}/o?uploadType=multipart");
-    Arc::new(move |object| {
+    Arc::new(move |object: Object<'_>| {
         let guard = if object.exclusive { "&ifGenerationMatch=0" } else { "" };
         let uri = format!("{url}&name={}{guard}", percent_encode_path(object.key).replace('/', "%2F"));
         // Text that the object does not hold, or its sum would be in it.
