@@ -1,6 +1,6 @@
 """Looks at a prefix of an object store through a client of another make: boto3 for S3, pyarrow for Google's.
 
-usage: store.py s3|gcs ENDPOINT BUCKET PREFIX list|fetch FOLDER|put NAME TEXT|leave NAME
+usage: store.py s3|gcs ENDPOINT BUCKET PREFIX list|fetch FOLDER|put TEXT NAME...|leave NAME...
 
 Prints {"objects": {NAME: BYTES}, "uploads": [NAME]}, names without the prefix. `fetch` downloads every object, `leave`
 begins an upload in parts. Google's store takes the token in STORE_TOKEN, or anybody.
@@ -83,8 +83,12 @@ class Gcs:
 
 
 store = {"s3": S3, "gcs": Gcs}[kind]()
-if order in ("put", "leave"):
-    getattr(store, order)(prefix + words[0], *words[1:])
+if order == "put":
+    for name in words[1:]:
+        store.put(prefix + name, words[0])
+if order == "leave":
+    for name in words:
+        store.leave(prefix + name)
 objects = store.objects()
 if order == "fetch":
     for key in objects:

@@ -106,18 +106,18 @@ impl Bucket {
         self.ask(&["fetch", to.to_str().unwrap()])
     }
 
-    /// Puts an object under the prefix, as another program would.
-    pub fn put(&self, name: &str, text: &str) -> Option<()> {
+    /// Puts objects of this content under the prefix, as another program would.
+    pub fn put(&self, text: &str, names: &[&str]) -> Option<()> {
         match &self.gcs {
-            Some(gcs) => gcs.put(&format!("{}{name}", self.prefix), text.as_bytes()),
-            None => drop(self.ask(&["put", name, text])?),
+            Some(gcs) => names.iter().for_each(|name| gcs.put(&format!("{}{name}", self.prefix), text.as_bytes())),
+            None => drop(self.ask(&[&["put", text], names].concat())?),
         }
         Some(())
     }
 
-    /// Begins an upload in parts under the prefix and leaves it, as another program would.
-    pub fn leave(&self, name: &str) -> Option<()> {
-        self.ask(&["leave", name]).map(drop)
+    /// Begins uploads in parts under the prefix and leaves them, as another program would.
+    pub fn leave(&self, names: &[&str]) -> Option<()> {
+        self.ask(&[&["leave"], names].concat()).map(drop)
     }
 
     fn ask(&self, order: &[&str]) -> Option<Found> {

@@ -85,6 +85,20 @@ exports:
         Some(found.objects.len())
     }
 
+    /// Whether these are the lines of a CSV file with every row once, as the database itself tells them.
+    pub fn is_all_of(&self, csv: &str) -> bool {
+        let database = self.database();
+        let mut statement = database.prepare("SELECT id || ',' || note FROM notes").unwrap();
+        let mut expected: Vec<String> =
+            statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        let mut lines = csv.lines();
+        let is_headed = lines.next() == Some("id,note");
+        let mut found: Vec<&str> = lines.collect();
+        expected.sort_unstable();
+        found.sort_unstable();
+        is_headed && found == expected
+    }
+
     /// The store holds nothing, finished or not.
     pub fn assert_empty(&self) {
         if let Some(found) = self.bucket.list() {

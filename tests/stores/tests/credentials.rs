@@ -40,7 +40,7 @@ const S3_CASES: [(Places, &str); 12] = [
 ];
 
 /// A sandbox in which no credentials of this machine are found.
-fn alone(name: &str) -> Sandbox {
+fn alone() -> Sandbox {
     let mut sandbox = Sandbox::new();
     let home = sandbox.path().to_owned();
     for variable in ["XDG_CONFIG_HOME", "APPDATA"] {
@@ -50,7 +50,6 @@ fn alone(name: &str) -> Sandbox {
     sandbox.env("GCE_METADATA_HOST", "127.0.0.1:9");
     sandbox.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:9");
     sandbox.env("RUST_LOG", "info");
-    sandbox.env("RIVET_TEST_NAME", name);
     sandbox
 }
 
@@ -91,7 +90,7 @@ fn of_the_places_for_keys_of_s3_the_first_one_decides() {
     let key = variable("ACCESS_KEY");
     let secret = |keys| if keys == Good { variable("SECRET_KEY") } else { WRONG.to_owned() };
     for (places, says) in S3_CASES {
-        let mut sandbox = alone("s3");
+        let mut sandbox = alone();
         database(&sandbox);
         let [configured, environment, files, instance] = places;
         let mut keys = ", region: us-east-1";
@@ -132,7 +131,7 @@ fn a_profile_of_the_configuration_decides_against_the_environment() {
     let variable = |name: &str| std::env::var(format!("RIVET_TEST_S3_{name}")).unwrap();
     let (key, secret) = (variable("ACCESS_KEY"), variable("SECRET_KEY"));
     for (profile, code) in [("good", 0), ("bad", 1), ("absent", 1)] {
-        let mut sandbox = alone("profile");
+        let mut sandbox = alone();
         database(&sandbox);
         sandbox.env("AWS_ACCESS_KEY_ID", key.as_str());
         sandbox.env("AWS_SECRET_ACCESS_KEY", if code == 0 { WRONG } else { &secret });
@@ -149,7 +148,7 @@ fn a_profile_of_the_configuration_decides_against_the_environment() {
 #[test]
 fn half_a_pair_of_keys_is_refused_before_anything_is_done() {
     let Some(bucket) = Bucket::new(Make::S3) else { return };
-    let mut sandbox = alone("half");
+    let mut sandbox = alone();
     database(&sandbox);
     sandbox.env("MY_KEY", "k");
     for (given, absent) in [("access_key_env", "secret_key_env"), ("secret_key_env", "access_key_env")] {
@@ -163,7 +162,7 @@ fn half_a_pair_of_keys_is_refused_before_anything_is_done() {
 fn what_a_store_refuses_is_told_apart() {
     let Some(bucket) = Bucket::new(Make::S3) else { return };
     let variable = |name: &str| std::env::var(format!("RIVET_TEST_S3_{name}")).unwrap();
-    let mut sandbox = alone("refused");
+    let mut sandbox = alone();
     database(&sandbox);
     sandbox.env("MY_KEY", variable("ACCESS_KEY"));
     sandbox.env("MY_SECRET", variable("SECRET_KEY"));
@@ -215,7 +214,7 @@ fn of_the_places_for_credentials_of_gcs_the_first_one_decides() {
     for (places, says) in GCS_CASES {
         let Some(bucket) = Bucket::new(Make::Gcs) else { return };
         let (right, wrong) = (bucket.gcs.as_ref().unwrap(), Gcs::closed());
-        let mut sandbox = alone("gcs");
+        let mut sandbox = alone();
         database(&sandbox);
         let folder = sandbox.path().to_owned();
         let at = |name: &str, keys, kind| identity(&folder, name, keys, right, &wrong, kind);
@@ -266,7 +265,7 @@ fn one_token_serves_every_worker_of_a_run() {
 fn a_refused_or_broken_file_of_credentials_is_said_to_be_so() {
     let Some(bucket) = Bucket::new(Make::Gcs) else { return };
     let gcs = bucket.gcs.as_ref().unwrap();
-    let sandbox = alone("broken");
+    let sandbox = alone();
     database(&sandbox);
     let good = gcs.credentials(Identity::User, sandbox.path(), "user.json");
     let text = fs::read_to_string(&good).unwrap();

@@ -2,6 +2,7 @@
 //! or not at all, and nothing is left half done.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use rivet_e2e::Outcome;
@@ -62,15 +63,21 @@ fn what_passes_is_survived(make: Make) {
         let run = notes.sandbox.try_run(&notes.config(&proxy.url, QUICK, LARGE));
         assert_eq!(run.code, Some(0), "{make:?}, {name}: {run}\n{:#?}", proxy.seen());
         assert!(proxy.hit() >= count, "{name}: nothing happened");
-        assert_whole(&notes, &format!("{make:?}, {name}"));
     }
+    notes.bucket.prefix = prefix;
+    assert_whole(&notes, passing().len());
 }
 
-/// One file of every row, of which there are as many bytes as the table has, and nothing else.
-fn assert_whole(notes: &Notes, name: &str) {
-    let Some(found) = notes.bucket.list() else { return };
-    assert!(found.uploads.is_empty(), "{name}: {found:?}");
-    assert_eq!(found.objects.len(), 1, "{name}: {found:?}");
+/// There are so many files under the prefix, each of which has every row once, and nothing else.
+fn assert_whole(notes: &Notes, files: usize) {
+    let folder = notes.sandbox.path().join("out");
+    let Some(found) = notes.bucket.fetch(&folder) else { return };
+    assert!(found.uploads.is_empty(), "{found:?}");
+    assert_eq!(found.objects.len(), files, "{found:?}");
+    for name in found.names() {
+        let text = fs::read_to_string(folder.join(name)).unwrap();
+        assert!(notes.is_all_of(&text), "\"{name}\" is not the table");
+    }
 }
 
 #[test]
@@ -119,10 +126,10 @@ fn what_lasts_fails_the_run_and_leaves_nothing(make: Make) {
         notes.assert_empty();
         notes.sandbox.rivet(&["state", "show", "--config", "rivet.yaml"]).expect(0, &["No export state recorded yet."]);
     }
-    // The last one is still open, and a healthy store lets it be made whole.
+    // A healthy store gets what the failed runs owe.
     let config = notes.config(&notes.bucket.endpoint, ONCE, mode);
     notes.sandbox.run(&config);
-    assert_whole(&notes, "the run after");
+    assert_whole(&notes, 1);
     notes.sandbox.rivet(&["state", "show", "--config", "rivet.yaml"]).expect(0, &[&format!(" {ROWS} ")]);
 }
 
@@ -208,7 +215,7 @@ fn tokens_that_expire_in_the_middle_are_asked_for_again() {
     let unauthorized = Trouble::Answer(401, &[], "<Error><Code>AuthenticationRequired</Code></Error>");
     proxy.add(Rule::new(Step::UploadPart, unauthorized).from(2).times(1));
     notes.sandbox.run(&notes.config(&proxy.url, ONCE, LARGE));
-    assert_whole(&notes, "a token that expires");
+    assert_whole(&notes, 1);
     let granted = notes.bucket.gcs.as_ref().unwrap().granted();
     assert_eq!(granted.len(), 2, "{granted:?}");
 }

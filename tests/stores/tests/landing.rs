@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::fs;
+use std::process::Command;
 
 use rivet_e2e::read_with;
 use rivet_stores::{Bucket, Make, Notes};
@@ -53,14 +54,16 @@ fn compare(notes: &Notes, query: &str) -> Option<(usize, Vec<String>)> {
 fn every_shape_lands(make: Make) {
     let Some(bucket) = Bucket::new(make) else { return };
     let notes = Notes::new(bucket, SMALL);
-    notes.sandbox.write("rivet.yaml", &exports(&notes, &SHAPES));
+    // What comes behind a first part goes out in pieces, which fake-gcs-server does not know.
+    let shapes: Vec<_> = SHAPES.into_iter().filter(|(n, _)| make != Make::FakeGcs || !n.starts_with("split")).collect();
+    notes.sandbox.write("rivet.yaml", &exports(&notes, &shapes));
     let run = notes.sandbox.rivet(&["run", "--config", "rivet.yaml", "--validate"]);
     run.expect(0, &["1500"]);
     let Some((copies, names)) = compare(&notes, "SELECT id, note FROM notes") else { return };
-    assert_eq!(copies, SHAPES.len(), "{names:?}");
+    assert_eq!(copies, shapes.len(), "{names:?}");
     let parts = |name: &str| names.iter().filter(|n| n.starts_with(&format!("{name}_"))).count();
     assert_eq!(["full", "chunks", "resumable", "listed"].map(parts), [1, 4, 4, 2], "{names:?}");
-    assert!(parts("split") > 2 && parts("splitcsv") > 2, "{names:?}");
+    assert!(make == Make::FakeGcs || parts("split") > 2 && parts("splitcsv") > 2, "{names:?}");
 }
 
 #[test]
@@ -125,22 +128,27 @@ fn large_files_land_in_a_store_of_googles_make() {
     large_files_land(Make::Gcs);
 }
 
+/// The names that a run may take which begins in the next seconds.
+fn soon() -> Vec<String> {
+    let stamp = |second: u32| {
+        let date = Command::new("date").args(["-u", "-d", &format!("{second} seconds"), "+%Y%m%d_%H%M%S"]).output();
+        String::from_utf8(date.unwrap().stdout).unwrap().trim().to_owned()
+    };
+    (0..60).map(|second| format!("notes_{}.csv", stamp(second))).collect()
+}
+
 #[test]
 fn an_object_of_another_program_is_not_overwritten() {
     for make in [Make::S3, Make::Gcs] {
         let Some(bucket) = Bucket::new(make) else { continue };
         let notes = Notes::new(bucket, 10);
-        let config = notes.plain("format: csv");
-        let Some(()) = notes.bucket.put("other.csv", "mine\n") else { continue };
-        notes.sandbox.run(&config);
-        let first = notes.bucket.list().unwrap();
-        let name = first.names().into_iter().find(|name| name.starts_with("notes_")).unwrap().to_owned();
-        // Without its state, the next run in the same second would take the same name.
-        notes.bucket.put(&name, "of another program\n").unwrap();
-        fs::remove_file(notes.sandbox.path().join(".rivet_state.db")).unwrap();
-        notes.sandbox.run(&config);
+        let taken = soon();
+        let names: Vec<&str> = taken.iter().map(String::as_str).collect();
+        let Some(()) = notes.bucket.put("mine\n", &names) else { continue };
+        notes.sandbox.run(&notes.plain("format: csv"));
         let found = notes.bucket.list().unwrap();
-        assert_eq!((found.objects.len(), found.objects[&name], found.objects["other.csv"]), (3, 19, 5), "{found:?}");
+        assert_eq!(found.objects.len(), names.len() + 1, "{make:?}: {found:?}");
+        assert!(names.iter().all(|name| found.objects[*name] == 5), "{make:?}: {found:?}");
     }
 }
 

@@ -28,11 +28,12 @@ fn what_a_killed_run_has_pending_the_next_one_gives_up() {
     for make in [Make::S3, Make::Gcs] {
         let Some(bucket) = Bucket::new(make) else { continue };
         let notes = Notes::new(bucket, ROWS);
-        let (_proxy, running) = in_the_middle(&notes);
+        let (proxy, running) = in_the_middle(&notes);
         running.kill();
+        proxy.heal();
         let Some(found) = notes.bucket.list() else { continue };
         assert_eq!((found.objects.len(), found.uploads.len()), (0, 1), "{make:?}: {found:?}");
-        notes.sandbox.run(&notes.plain("format: csv"));
+        notes.sandbox.run(&notes.config(&proxy.url, "throttle_ms: 0", "format: csv"));
         let found = notes.bucket.list().unwrap();
         assert_eq!((found.objects.len(), found.uploads.len()), (1, 0), "{make:?}: {found:?}");
         assert_eq!(notes.assert_whole().unwrap(), 1);
@@ -58,9 +59,7 @@ fn uploads_of_others_stay() {
     let notes = Notes::new(bucket, 100);
     // Of another program, of another export, and of a run of this export that may be going on elsewhere.
     let others = ["other.parquet", "notes2_20260101_000000.csv", "notes_29990101_000000.csv"];
-    for name in others {
-        let Some(()) = notes.bucket.leave(name) else { return };
-    }
+    let Some(()) = notes.bucket.leave(&others) else { return };
     notes.sandbox.run(&notes.plain("format: csv"));
     let mut left = notes.bucket.list().unwrap().uploads;
     left.sort();
