@@ -69,3 +69,8 @@ exports:
 fn the_page_of_gcs_does_what_it_shows() {
     follow("docs/src/connectors/gcs.md", Make::Gcs);
 }
+
+#[test]
+fn the_page_of_s3_does_what_it_shows() {
+    follow("docs/src/connectors/s3.md", Make::S3);
+}
