@@ -7,20 +7,22 @@ use crate::check::{ensure, refused};
 use crate::suite::Outcome;
 
 pub(super) fn description_equals_schema(source: &Source) -> Outcome {
-    let request = DescribeRequest { query: source.target.query.clone(), ..DescribeRequest::default() };
-    let described = source.open()?.describe(&request)?.columns;
     let schema = source.read(&source.request())?.schema;
-    ensure!(
-        described.len() == schema.fields().len(),
-        "{} columns are described, {} are read",
-        described.len(),
-        schema.fields().len()
-    );
-    for (column, field) in described.iter().zip(schema.fields()) {
-        let described = (column.name.as_str(), column.arrow_type.clone(), column.nullable);
-        let read = (field.name().as_str(), field.data_type().to_string(), declared_nullable(field).unwrap_or(true));
-        ensure!(described == read, "described as {described:?}, read as {read:?} (name, type, nullable)");
-        ensure!(!column.native_type.is_empty(), "the description of \"{}\" names no native type", column.name);
+    for rights in [false, true] {
+        let request = DescribeRequest { query: source.target.query.clone(), rights, ..DescribeRequest::default() };
+        let described = source.open()?.describe(&request)?.columns;
+        ensure!(
+            described.len() == schema.fields().len(),
+            "{} columns are described, {} are read",
+            described.len(),
+            schema.fields().len()
+        );
+        for (column, field) in described.iter().zip(schema.fields()) {
+            let described = (column.name.as_str(), column.arrow_type.clone(), column.nullable);
+            let read = (field.name().as_str(), field.data_type().to_string(), declared_nullable(field).unwrap_or(true));
+            ensure!(described == read, "described as {described:?}, read as {read:?} (name, type, nullable)");
+            ensure!(!column.native_type.is_empty(), "the description of \"{}\" names no native type", column.name);
+        }
     }
     Ok(())
 }
