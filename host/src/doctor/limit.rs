@@ -21,8 +21,8 @@ impl Limit {
     pub fn new(limit: Duration, parent: &Cancel) -> Self {
         let cancel = Cancel::new();
         let own = cancel.clone();
-        let _follows = parent.on_cancel(move || own.cancel());
-        Self { limit, cancel, is_over: Arc::default(), _follows }
+        let follows = parent.on_cancel(move || own.cancel());
+        Self { limit, cancel, is_over: Arc::default(), _follows: follows }
     }
 
     /// What the connector has to follow.
@@ -75,7 +75,7 @@ mod tests {
         let later = limit.call(|| -> Result<()> { panic!("nothing is asked any more") });
         assert_eq!(later.unwrap_err().category(), Category::Timeout);
         // A failure of the connector's own is told as it is.
-        let other = Limit::new(Duration::from_secs(60), &Cancel::new());
+        let other = Limit::new(Duration::from_mins(1), &Cancel::new());
         assert_eq!(other.call(|| Err::<(), _>(Error::auth("no"))).unwrap_err().category(), Category::Auth);
     }
 }

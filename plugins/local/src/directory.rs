@@ -53,6 +53,7 @@ impl Directory {
             let Ok(metadata) = fs::symlink_metadata(part) else { continue };
             let (what, category, code, hint) = match fs::metadata(part) {
                 Ok(reached) if reached.is_dir() => continue,
+                Err(e) if e.kind() == ErrorKind::PermissionDenied => continue,
                 Err(_) if metadata.is_symlink() => (
                     "a symbolic link that leads nowhere",
                     Category::NotFound,

@@ -63,7 +63,7 @@ fn files_of_others_stay_and_links_are_not_written_through() {
     let mut theirs = Vec::new();
     for second in now..now + 60 {
         let path = sandbox.path().join(format!("out/notes_{}.csv", stamp(second)));
-        if second % 2 == 0 {
+        if second.is_multiple_of(2) {
             fs::write(&path, "theirs").unwrap();
         } else {
             symlink(sandbox.path().join("outside"), &path).unwrap();

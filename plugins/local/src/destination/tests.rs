@@ -204,7 +204,7 @@ fn probes_below_one_missing_directory_do_not_disturb_each_other() {
         for path in ["a/b", "a/c", "a", "a/b"].iter().cycle().take(32) {
             let options = Options { path: Some(directory.path().join(path)), prefix: None };
             let probe = move || Local::open(options, &Context::default())?.probe(&Context::default());
-            scope.spawn(|| probe().unwrap());
+            scope.spawn(move || probe().unwrap());
         }
     });
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
