@@ -65,8 +65,7 @@ fn every_value_arrives_whatever_its_encoding_and_codec() {
 #[test]
 fn a_file_ends_near_its_limit_however_well_it_compresses() {
     let codecs = [Compression::Zstd, Compression::None];
-    for (limit, codec) in [1 << 20, 4 << 20].into_iter().flat_map(|limit| codecs.map(|codec| (limit, codec)))
-    {
+    for (limit, codec) in [1 << 20, 4 << 20].into_iter().flat_map(|limit| codecs.map(|codec| (limit, codec))) {
         let format =
             Format { kind: FormatKind::Parquet, compression: codec, max_file_size: Some(limit), ..Format::default() };
         let request = WriteRequest { format, ..WriteRequest::default() };
