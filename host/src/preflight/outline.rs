@@ -2,8 +2,8 @@
 
 use rivet_plugin_api::abi::SourceHandle;
 use rivet_plugin_api::{
-    Bounds, BoundsRequest, Category, Column, CursorValue, Error as ApiError, Filter, ReadRequest, TimeEncoding,
-    Timeouts,
+    Bounds, BoundsRequest, Category, Column, CursorValue, Error as ApiError, Filter, ReadRequest, SplitRequest,
+    TimeEncoding, Timeouts,
 };
 
 use crate::clock;
@@ -87,7 +87,7 @@ impl Outline {
         if job.export.parallel > 1 {
             let reason = match split::obstacle(job) {
                 Some(reason) => Some(reason),
-                None => source.split(&split::request(job))?.reason,
+                None => source.split(&SplitRequest { timeouts: timeouts(job), ..split::request(job) })?.reason,
             };
             notes.extend(reason.map(|reason| format!("parallel has no effect, one connection reads: {reason}")));
         }

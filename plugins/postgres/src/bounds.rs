@@ -15,7 +15,7 @@ use crate::select::relation;
 use crate::types::{Beyond, Decoder, Planned};
 use crate::wire::{Connection, Step};
 
-/// What a frugal request may cost: about what looking at 100 000 rows does, and a thousandth of a large table.
+/// What a frugal request may cost: about what looking at 100 000 rows does.
 const FRUGAL_COST: f64 = 5000.0;
 
 /// Asks for the bounds of `request`, whose `query` has `columns`.
