@@ -110,9 +110,12 @@ impl Report {
     fn scan_lines(&mut self, plan: &Explanation, by_index: Option<&Explanation>, is_first: bool) {
         let scan = plan.scan.clone().unwrap_or_else(|| "no table is read".to_owned());
         let index = by_index.and_then(|probe| probe.scan.clone());
-        self.notes.extend(index.as_ref().map(|index| match is_first {
-            true => format!("that is how later runs read: the first one reads every row, by {scan}"),
-            false => format!("so many rows are wanted that the server scans; for fewer it would use {index}"),
+        self.notes.extend(index.as_ref().map(|index| {
+            if is_first {
+                format!("that is how later runs read: the first one reads every row, by {scan}")
+            } else {
+                format!("so many rows are wanted that the server scans; for fewer it would use {index}")
+            }
         }));
         self.scan = Some(index.filter(|_| is_first).unwrap_or(scan));
     }

@@ -53,11 +53,10 @@ impl Plans {
             // A window without rows: what later ones cost is shown by the probe.
             None if self.probe.as_ref().is_none_or(|plan| plan.scan.is_none()) => Coverage::Nothing,
             None if probe_serves => Coverage::Key,
-            None => Coverage::None,
             Some(_) if reading.iter().all(|plan| self.serves(plan, key)) => Coverage::Key,
             Some(_) if probe_serves => Coverage::Standby,
             Some(_) if reading.iter().all(|plan| plan.index.is_some() && plan.whole != Some(true)) => Coverage::Partial,
-            Some(_) => Coverage::None,
+            _ => Coverage::None,
         }
     }
 

@@ -56,11 +56,9 @@ pub fn verdict(coverage: Coverage, rows: Option<u64>) -> Verdict {
 /// The tuning profile for an export over `parallel` connections.
 pub fn profile(coverage: Coverage, rows: Option<u64>, parallel: usize) -> Profile {
     match (coverage.is_indexed(), rows) {
-        (true, Some(0..1_000_000)) => Profile::Fast,
-        (true, Some(1_000_000..=10_000_000) | None) => Profile::Balanced,
         (false, Some(0..100_000)) if parallel > 1 => Profile::Balanced,
-        (false, Some(0..100_000)) => Profile::Fast,
-        (false, Some(100_000..=1_000_000)) => Profile::Balanced,
+        (true, Some(0..1_000_000)) | (false, Some(0..100_000)) => Profile::Fast,
+        (true, Some(1_000_000..=10_000_000) | None) | (false, Some(100_000..=1_000_000)) => Profile::Balanced,
         _ => Profile::Safe,
     }
 }
