@@ -104,6 +104,11 @@ impl Feed {
     /// Tells what an attempt is about to read: `pending` of `chunks`, and about so many rows.
     pub fn planned(&self, chunks: usize, pending: usize, rows: Option<u64>, resumable: bool) {
         let (chunks, pending) = (chunks as u64, pending as u64);
+        if pending == chunks {
+            // Also what an earlier attempt has finished is read again.
+            self.rows.store(0, Ordering::Relaxed);
+            self.bytes.store(0, Ordering::Relaxed);
+        }
         self.chunks.store(chunks, Ordering::Relaxed);
         self.done.store(chunks.saturating_sub(pending), Ordering::Relaxed);
         self.tell(&Event::Planned { chunks, pending, rows, resumable });
@@ -263,6 +268,16 @@ mod tests {
         let third = feed.attempt();
         third.read(7);
         third.wrote(60);
-        assert_eq!(*heard.0.lock().unwrap(), [(10, 100), (10, 70), (15, 120), (17, 130)]);
+        third.keep();
+        // One of two chunks is left to do, and then everything anew.
+        for (pending, rows) in [(1, 4), (2, 5)] {
+            feed.planned(2, pending, None, true);
+            let next = feed.attempt();
+            next.read(rows);
+            next.wrote(1);
+            next.keep();
+        }
+        let expected = [(10, 100), (10, 70), (15, 120), (17, 130), (21, 131), (5, 1)];
+        assert_eq!(*heard.0.lock().unwrap(), expected);
     }
 }
