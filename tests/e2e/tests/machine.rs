@@ -204,7 +204,10 @@ exports:
     sandbox.write("rivet.yaml", config);
     let rivet = rivet_e2e::built().join("rivet").display().to_string();
     let mut shell = sandbox.command("sh");
-    let script = format!("{rivet} run -c rivet.yaml --json > events & sleep 1; kill -TERM $!; wait $!");
+    let script = format!(
+        "{rivet} run -c rivet.yaml --json > events & \
+         until grep -q planned events; do sleep 0.1; done; kill -TERM $!; wait $!"
+    );
     let code = shell.args(["-c", &script]).status().unwrap().code();
     let text = fs::read_to_string(sandbox.path().join("events")).unwrap();
     let outcome = Outcome { code, stdout: text.clone(), stderr: String::new() };

@@ -6,13 +6,19 @@ const RUN: [&str; 3] = ["run", "-c", "rivet.yaml"];
 
 /// A sandbox with exports that take 1.5 s each, in ten batches.
 fn slow(exports: &[&str], keys: &str) -> Sandbox {
+    slower(150, exports, keys)
+}
+
+fn slower(ms_per_batch: u32, exports: &[&str], keys: &str) -> Sandbox {
     let export = |name: &&str| {
         format!("  - {{ name: {name}, query: all, format: csv, destination: {{ type: local, path: out }} }}\n")
     };
     let exports: String = exports.iter().map(export).collect();
     let tuning = "tuning: { batch_size: 1000, throttle_ms: 0 }";
     let sandbox = Sandbox::new();
-    let config = format!("source: {{ type: fault, rows: 10000, sleep_ms_per_batch: 150, {tuning} }}\n{keys}exports:\n");
+    let config = format!(
+        "source: {{ type: fault, rows: 10000, sleep_ms_per_batch: {ms_per_batch}, {tuning} }}\n{keys}exports:\n"
+    );
     sandbox.write("rivet.yaml", &(config + &exports));
     sandbox
 }
@@ -44,7 +50,8 @@ fn a_bar_shows_how_far_the_export_is_and_leaves_the_summary_alone() {
 #[test]
 fn several_exports_have_bars_side_by_side_also_from_processes() {
     for flag in ["--parallel-exports", "--parallel-export-processes"] {
-        let sandbox = slow(&["orders", "users"], "");
+        // Long enough for the second process to begin before the first ends, also on a busy machine.
+        let sandbox = slower(600, &["orders", "users"], "");
         let terminal = Terminal::start(&sandbox, &[&RUN, [flag].as_slice()].concat(), &[]);
         for name in ["orders", "users"] {
             terminal.wait_for(&format!("{name} \u{1b}[36m━"));
