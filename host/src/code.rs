@@ -67,32 +67,18 @@ impl Code {
         self.explanation().name
     }
 
-    /// The code of a connector's error.
+    /// The code of a connector's error, which is called as its category.
     pub fn of(category: Category) -> Self {
-        match category {
-            Category::Network => Self::Network,
-            Category::Timeout => Self::Timeout,
-            Category::Capacity => Self::Capacity,
-            Category::Deadlock => Self::Deadlock,
-            Category::Auth => Self::Auth,
-            Category::NotFound => Self::NotFound,
-            Category::Conflict => Self::Conflict,
-            Category::Config => Self::Config,
-            Category::Data => Self::Data,
-            Category::Unsupported => Self::Unsupported,
-            Category::Cancelled => Self::Cancelled,
-            Category::Internal => Self::Internal,
-            _ => Self::Permanent,
-        }
+        let found = EXPLANATIONS.iter().find(|explanation| explanation.name == category.as_str());
+        found.map_or(Self::Permanent, |explanation| explanation.code)
     }
 }
 
 impl Explanation {
     /// The explanation in Markdown, which reads well on a terminal too.
     pub fn markdown(&self) -> String {
-        let causes: String = self.causes.iter().map(|cause| format!("* {cause}\n")).collect();
-        let (meaning, remedy, exit) = (self.meaning, self.remedy, self.exit);
-        format!("{meaning}\n\nCommon causes:\n\n{causes}\nWhat to do: {remedy}\n\nExit code: {exit}\n")
+        let (meaning, causes, remedy, exit) = (self.meaning, self.causes.join("\n* "), self.remedy, self.exit);
+        format!("{meaning}\n\nCommon causes:\n\n* {causes}\n\nWhat to do: {remedy}\n\nExit code: {exit}\n")
     }
 }
 
@@ -285,8 +271,7 @@ mod tests {
              never changes its meaning and\nwhich scripts may rely on: `rivet explain-error CODE` prints what stands here.\n",
         );
         for explanation in EXPLANATIONS {
-            page += &format!("\n## {}\n\n", explanation.name);
-            page += &explanation.markdown();
+            page.extend(["\n## ", explanation.name, "\n\n", &explanation.markdown()]);
         }
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/src/reference/errors.md");
         if std::env::var_os("RIVET_UPDATE_GOLDENS").is_some() {

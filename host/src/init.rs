@@ -28,7 +28,7 @@ pub fn connector(plugins: &[Arc<Plugin>], location: &str, kind: Option<&str>) ->
     let sources: Vec<_> = plugins.iter().filter(|p| p.spec().source.is_some()).collect();
     if let Some(kind) = kind {
         let names = sources.iter().map(|p| p.spec().name.as_str());
-        let found = sources.iter().find(|p| p.spec().name == kind).map(|p| Arc::clone(p));
+        let found = sources.iter().copied().find(|p| p.spec().name == kind).map(Arc::clone);
         return found.ok_or_else(|| {
             let error = ApiError::config(format!("no source connector is named \"{kind}\""));
             Error::Usage(error.hint(did_you_mean(kind, names, "the sources found are")))

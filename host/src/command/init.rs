@@ -131,11 +131,12 @@ fn taken(output: &Path) -> Error {
 
 fn next_steps(args: &InitArgs, source: &Source, found: &[Found]) -> String {
     let exports = found.iter().filter(|found| found.problem.is_none()).count();
-    let output = args.output.display();
-    let mut text = format!("\nwrote {output} with {exports} export{}; next:\n", if exports == 1 { "" } else { "s" });
-    if source.key == "url_env" && environment(&source.value).is_none() {
+    let (output, plural) = (args.output.display(), if exports == 1 { "" } else { "s" });
+    let variable = if source.key == "url_env" && environment(&source.value).is_none() {
         let name = &source.value;
-        text += &format!("  read -rs {name} && export {name}   # paste the URL; it is not in the file\n");
-    }
-    text + &format!("  rivet run --config {output}\n")
+        format!("  read -rs {name} && export {name}   # paste the URL; it is not in the file\n")
+    } else {
+        String::new()
+    };
+    format!("\nwrote {output} with {exports} export{plural}; next:\n{variable}  rivet run --config {output}\n")
 }

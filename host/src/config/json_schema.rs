@@ -140,10 +140,7 @@ fn connectors(kind: &str, own: &'static [Key], specs: &[(&Spec, &Json)], defs: &
     }
     let names: Vec<Json> =
         specs.iter().map(|(spec, _)| json!({ "const": spec.name, "description": spec.description })).collect();
-    let kind = match names.is_empty() {
-        true => json!({ "type": "string" }),
-        false => or_placeholder(json!({ "oneOf": names })),
-    };
+    let kind = if names.is_empty() { json!({ "type": "string" }) } else { or_placeholder(json!({ "oneOf": names })) };
     json!({ "type": "object", "required": ["type"], "properties": { "type": kind }, "allOf": cases })
 }
 
