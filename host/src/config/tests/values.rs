@@ -222,3 +222,9 @@ fn exports_are_found_by_name() {
     assert_eq!(error.to_string(), "export \"b\" not found in config");
     assert_eq!(error.hint_text(), Some("did you mean `a`?"));
 }
+
+#[test]
+fn one_worker_is_right_in_every_mode() {
+    let export = export("mode: incremental\ncursor_column: a\nparallel: 1");
+    assert_eq!(export.parallel, 1);
+}
