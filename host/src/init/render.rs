@@ -79,7 +79,7 @@ fn export(out: &mut String, name: &str, destination: &Destination, found: &Found
     for warning in &warnings {
         line(&format!("# Note: {}.", shown(warning)));
     }
-    line(&format!("- name: {name}"));
+    line(&format!("- name: {}", scalar(name)));
     line(&format!("  query: {}", scalar(&found.table.query)));
     line(&format!("  # {}.", sentence(&mode, &reason)));
     line(&format!("  mode: {}", mode.as_str()));
