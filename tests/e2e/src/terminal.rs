@@ -74,7 +74,7 @@ impl Terminal {
     pub fn wait_for(&self, text: &str) {
         let start = Instant::now();
         while !self.raw().contains(text) {
-            assert!(start.elapsed() < Duration::from_secs(60), "\"{text}\" was not written:\n{}", self.raw());
+            assert!(start.elapsed() < Duration::from_mins(1), "\"{text}\" was not written:\n{}", self.raw());
             thread::sleep(Duration::from_millis(10));
         }
     }
