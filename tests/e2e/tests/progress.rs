@@ -128,7 +128,7 @@ fn ctrl_c_says_what_it_ends_and_the_second_one_ends_at_once() {
     for text in
         ["stopping: undoing export \"orders\" (", " rows read); press Ctrl-C again to exit at once", "stopped by"]
     {
-        assert!(shown.screen.replace("\n", "").contains(text), "{text} is missing: {shown}");
+        assert!(shown.screen.replace('\n', "").contains(text), "{text} is missing: {shown}");
     }
     assert!(!shown.screen.contains('━'), "a bar is left: {shown}");
     // A channel that does not answer holds up the end of a run.
