@@ -68,7 +68,7 @@ impl Told {
         let failed = |check: &&Check| check.status == Status::Failed;
         let code = match self.checks.iter().find(failed) {
             None => exit::OK,
-            Some(check) if check.check == Kind::Config => exit::USAGE,
+            Some(check) if check.kind == Kind::Config => exit::USAGE,
             Some(_) => exit::FAILED,
         };
         if self.json {

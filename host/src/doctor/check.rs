@@ -38,7 +38,8 @@ pub enum Status {
 #[derive(Clone, Debug, Serialize)]
 pub struct Check {
     /// What kind of thing.
-    pub check: Kind,
+    #[serde(rename = "check")]
+    pub kind: Kind,
     /// How it is.
     pub status: Status,
     /// What people know it by: `Postgres`, `S3(my-bucket)`, the name of an export, the configuration file.
@@ -97,9 +98,9 @@ pub struct Problem {
 
 impl Check {
     /// One that works.
-    pub fn ok(check: Kind, name: impl Into<String>) -> Self {
+    pub fn ok(kind: Kind, name: impl Into<String>) -> Self {
         Self {
-            check,
+            kind,
             status: Status::Ok,
             name: name.into(),
             connector: None,
@@ -112,8 +113,8 @@ impl Check {
     }
 
     /// One that does not.
-    pub fn failed(check: Kind, name: impl Into<String>, problem: Problem) -> Self {
-        Self { status: Status::Failed, error: Some(problem), ..Self::ok(check, name) }
+    pub fn failed(kind: Kind, name: impl Into<String>, problem: Problem) -> Self {
+        Self { status: Status::Failed, error: Some(problem), ..Self::ok(kind, name) }
     }
 
     /// A configuration without mistakes.

@@ -10,19 +10,19 @@ use rivet_plugin_api::{Cancel, CancelGuard, Category, Error, Result};
 
 /// Cancels what takes too long. From then on nothing is asked of that connector any more.
 pub struct Limit {
-    limit: Duration,
+    patience: Duration,
     cancel: Cancel,
     is_over: Arc<AtomicBool>,
     _follows: CancelGuard,
 }
 
 impl Limit {
-    /// Each call may take `limit`; all of them end with `parent`.
-    pub fn new(limit: Duration, parent: &Cancel) -> Self {
+    /// Each call may take as long as `patience`; all of them end with `parent`.
+    pub fn new(patience: Duration, parent: &Cancel) -> Self {
         let cancel = Cancel::new();
         let own = cancel.clone();
         let follows = parent.on_cancel(move || own.cancel());
-        Self { limit, cancel, is_over: Arc::default(), _follows: follows }
+        Self { patience, cancel, is_over: Arc::default(), _follows: follows }
     }
 
     /// What the connector has to follow.
@@ -34,9 +34,9 @@ impl Limit {
     pub fn call<T>(&self, call: impl FnOnce() -> Result<T>) -> Result<T> {
         self.cancel.check().map_err(|e| self.explain(e))?;
         let (running, ended) = mpsc::channel::<()>();
-        let (limit, cancel, is_over) = (self.limit, self.cancel.clone(), Arc::clone(&self.is_over));
+        let (patience, cancel, is_over) = (self.patience, self.cancel.clone(), Arc::clone(&self.is_over));
         let watch = thread::Builder::new().name("limit".to_owned()).spawn(move || {
-            if ended.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+            if ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
                 is_over.store(true, Ordering::SeqCst);
                 cancel.cancel();
             }
@@ -50,7 +50,7 @@ impl Limit {
 
     fn explain(&self, error: Error) -> Error {
         if error.category() == Category::Cancelled && self.is_over.load(Ordering::SeqCst) {
-            return Error::timeout(format!("no answer within {} s", self.limit.as_secs()));
+            return Error::timeout(format!("no answer within {} s", self.patience.as_secs()));
         }
         error
     }

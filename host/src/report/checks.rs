@@ -34,7 +34,7 @@ impl CheckReport<'_> {
 impl fmt::Display for CheckReport<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for check in self.0 {
-            match (&check.error, check.check) {
+            match (&check.error, check.kind) {
                 (Some(problem), _) => failed(check, problem, f)?,
                 // One line for all of them; that of the source tells how many there are.
                 (None, Kind::Query) => {}
@@ -57,7 +57,7 @@ impl fmt::Display for CheckReport<'_> {
 fn failed(check: &Check, problem: &Problem, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let Problem { label, message, .. } = problem;
     let (name, message) = (&check.name, plain(message));
-    match check.check {
+    match check.kind {
         Kind::Config => {
             let place = match (problem.line, problem.column) {
                 (Some(line), Some(column)) => format!("{name}:{line}:{column}: "),
@@ -93,7 +93,7 @@ impl CheckReport<'_> {
             write!(f, ", {word}")?;
         }
         writeln!(f)?;
-        let queries = || self.0.iter().filter(|check| check.check == Kind::Query);
+        let queries = || self.0.iter().filter(|check| check.kind == Kind::Query);
         match (queries().filter(|query| query.status == Status::Ok).count(), queries().count()) {
             (_, 0) => Ok(()),
             (readable, all) => writeln!(f, "{INDENT}queries: {readable} of {all} can be read"),

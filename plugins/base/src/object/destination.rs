@@ -23,6 +23,9 @@ pub trait Connector: Send + 'static {
     /// See [`Destination::Options`].
     type Options: DeserializeOwned + JsonSchema;
 
+    /// See [`Destination::TITLE`].
+    const TITLE: &'static str = "";
+
     /// The bucket that the options name, and opendal's operator for it. The operator signs nothing by itself.
     fn connect(options: Self::Options) -> Result<(Settings, Operator)>;
 }
@@ -48,6 +51,10 @@ impl<C: Connector> Destination for Objects<C> {
         csv: true,
         arrow: true,
     };
+
+    const TITLE: &'static str = C::TITLE;
+
+    const PLACE: &'static [&'static str] = &["bucket"];
 
     fn open(options: Self::Options, _context: &Context) -> Result<Self> {
         let (settings, operator) = C::connect(options)?;
