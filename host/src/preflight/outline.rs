@@ -133,7 +133,7 @@ impl Outline {
         }
         let samples = bounds.as_ref().map(|bounds| ranges::samples(column, bounds, size)).transpose()?.flatten();
         let (chunks, run) = samples.map_or((None, vec![Filter::All]), |(chunks, run)| (Some(chunks), run));
-        Ok(Self { run, chunks, bounds, declined, ..Self::default() })
+        Ok(Self { run, bounds, declined, chunks, ..Self::default() })
     }
 
     /// Whether a run would find nothing new: no value lies between two equal ends.

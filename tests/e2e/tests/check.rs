@@ -31,7 +31,7 @@ fn make(database: &Database, digits: u32) {
             let numbers = if database.sql("select version()").contains("MariaDB") {
                 format!("select seq as i from seq_1_to_{rows}")
             } else {
-                let ones = (1..10).map(|d| format!(" union all select {d}")).collect::<String>();
+                let ones = (1..10).map(|d| format!(" union all select {d}")).collect::<Vec<_>>().concat();
                 let tables: Vec<_> = (0..digits).map(|n| format!("(select 0 as d{ones}) d{n}")).collect();
                 let sum: Vec<_> = (0..digits).map(|n| format!("d{n}.d * {}", 10_u64.pow(n))).collect();
                 format!("select 1 + {} as i from {} order by i", sum.join(" + "), tables.join(", "))

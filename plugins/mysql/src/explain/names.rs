@@ -3,7 +3,7 @@
 
 /// A table of a statement.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) struct Table {
+pub(super) struct Named {
     pub(super) schema: String,
     pub(super) table: String,
     /// The name in plans.
@@ -11,7 +11,7 @@ pub(super) struct Table {
 }
 
 /// What may be a table in the server's `statement`: two names with a dot between them, and perhaps an alias.
-pub(super) fn tables(statement: &str) -> Vec<Table> {
+pub(super) fn tables(statement: &str) -> Vec<Named> {
     let mut tables = Vec::new();
     let mut rest = statement;
     while let Some(start) = rest.find('`') {
@@ -22,7 +22,7 @@ pub(super) fn tables(statement: &str) -> Vec<Table> {
                 Some((alias, _)) if alias.len() == 1 => alias.into_iter().next(),
                 _ => None,
             };
-            tables.push(Table {
+            tables.push(Named {
                 schema: schema.clone(),
                 table: table.clone(),
                 alias: alias.unwrap_or_else(|| table.clone()),
