@@ -21,12 +21,11 @@ pub fn report(args: &ReportArgs) -> Result<u8> {
     let now = clock::now();
     // Days beyond the calendar are all days.
     let since = args.days.and_then(|days| now.checked_sub(SignedDuration::from_hours(24 * i64::from(days))).ok());
-    let overview = match State::open_read_only(&file)? {
-        Some(state) => state.overview(since)?,
-        None => {
-            tracing::warn!("there is no state file \"{}\", so the report is empty", file.display());
-            Overview::default()
-        }
+    let overview = if let Some(state) = State::open_read_only(&file)? {
+        state.overview(since)?
+    } else {
+        tracing::warn!("there is no state file \"{}\", so the report is empty", file.display());
+        Overview::default()
     };
     let about = About { made_at: now.to_string(), state: file.display().to_string(), days: args.days };
     let html = page(&overview, &about);

@@ -56,14 +56,6 @@ impl Engine {
         }
     }
 
-    pub fn drop_all(self) -> String {
-        let mut sql = format!("DROP VIEW IF EXISTS {VIEW};\n");
-        for table in TABLES {
-            let _ = writeln!(sql, "DROP TABLE IF EXISTS {};", table.name);
-        }
-        sql
-    }
-
     pub fn create(self, table: &Table) -> String {
         let columns: Vec<String> =
             table.columns.iter().map(|(name, kind)| format!("{name} {}", self.kind(kind))).collect();
@@ -122,6 +114,15 @@ impl Engine {
         let form = if self == Self::Postgres { Form::Copy } else { Form::Insert };
         Batch { form, head: format!("INSERT INTO {} VALUES ", table.name), most: rows, rows: 0, bytes: 0 }
     }
+}
+
+/// Drops what exists of the tables.
+pub fn drop_all() -> String {
+    let mut sql = format!("DROP VIEW IF EXISTS {VIEW};\n");
+    for table in TABLES {
+        let _ = writeln!(sql, "DROP TABLE IF EXISTS {};", table.name);
+    }
+    sql
 }
 
 /// Rows between what they begin and end with.

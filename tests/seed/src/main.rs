@@ -121,7 +121,7 @@ fn seed(engine: Engine, url: &str, counts: Counts, arguments: &Arguments) -> Res
 fn fill(engine: Engine, counts: Counts, arguments: &Arguments, session: &mut client::Session) -> std::io::Result<()> {
     let out = session.input();
     out.extend_from_slice(engine.begin().as_bytes());
-    out.extend_from_slice(engine.drop_all().as_bytes());
+    out.extend_from_slice(engine::drop_all().as_bytes());
     for table in TABLES {
         let start = Instant::now();
         let rows = (table.rows)(counts);

@@ -1,5 +1,7 @@
 //! The figures at the top and the table of all exports.
 
+use std::fmt::Write as _;
+
 use super::text;
 use crate::state::{Day, ExportHistory};
 
@@ -59,7 +61,9 @@ pub fn sums(export: &ExportHistory) -> Day {
 /// The figures of all exports together.
 pub fn tiles(exports: &[&ExportHistory]) -> Vec<Tile> {
     let mut all = Day::default();
-    exports.iter().for_each(|export| all.add(&sums(export)));
+    for export in exports {
+        all.add(&sums(export));
+    }
     let tile = |label, value, note, bad| Tile { label, value, note, bad };
     // A great number would be wider than its place.
     let number = |n: u64| if n < 10_000_000 { text::thousands(n) } else { text::compact(n as f64) };
@@ -106,7 +110,11 @@ impl Strip {
         let failed = runs.iter().filter(|run| run.metrics.status == "failed").count();
         let marks = |bad: bool, top: u8| -> String {
             let marked = runs.iter().enumerate().filter(|(_, run)| (run.metrics.status == "failed") == bad);
-            marked.map(|(i, _)| format!("M{} {top}h3V16h-3z", i * 5)).collect()
+            marked.fold(String::new(), |mut path, (i, _)| {
+                // Writing into memory cannot fail.
+                let _ = write!(path, "M{} {top}h3V16h-3z", i * 5);
+                path
+            })
         };
         (!runs.is_empty()).then(|| Self {
             width: runs.len() * 5 - 2,
