@@ -83,7 +83,7 @@ fn redactions(sandbox: &Sandbox) -> Redactions {
         ("[STAMP]", r"_(?<redacted>[0-9]{8}_[0-9]{6})"),
         ("[DURATION]", r"(?<redacted> *(?-u:\b)([0-9]+ms|[0-9]+\.[0-9]s)(?-u:\b))"),
         ("[RSS]", r"(?<redacted> *(?-u:\b)[0-9]+MB(?-u:\b))"),
-        ("[HASH]", r"plan_hash:  (?<redacted>[0-9a-f]{16})"),
+        ("[HASH]", r#"plan_hash(:  |":")(?<redacted>[0-9a-f]{16})"#),
         ("[PID]", r"process (?<redacted>[0-9]+)"),
     ] {
         redactions.insert(name, regex::Regex::new(pattern).unwrap()).unwrap();
