@@ -24,6 +24,8 @@ pub struct Gcs;
 impl Connector for Gcs {
     type Options = Options;
 
+    const TITLE: &'static str = "GCS";
+
     fn connect(options: Options) -> Result<(Settings, Operator)> {
         check(&options)?;
         let endpoint = options.endpoint.as_deref().filter(|endpoint| !endpoint.is_empty()).unwrap_or(ENDPOINT);
@@ -58,9 +60,10 @@ fn signer(options: &Options) -> Result<Option<Arc<dyn Sign>>> {
         return Ok(None);
     }
     let source = Source::find(options.credentials_file.as_deref(), &OsEnv)?;
-    match &options.credentials_file {
-        Some(file) => tracing::info!("credentials of bucket \"{bucket}\": credentials_file \"{}\"", file.display()),
-        None => tracing::info!("credentials of bucket \"{bucket}\": default Google credential chain: {source}"),
+    if options.credentials_file.is_some() {
+        tracing::info!("credentials of bucket \"{bucket}\": {source}");
+    } else {
+        tracing::info!("credentials of bucket \"{bucket}\": default Google credential chain: {source}");
     }
     Ok(Some(Arc::new(Credentials::new(Arc::new(Tokens::new(source)), RequestSigner::new("storage"), NO_CREDENTIALS))))
 }

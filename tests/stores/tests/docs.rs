@@ -39,8 +39,9 @@ fn follow(page: &str, make: Make) {
             }
             let keys = format!("aws_access_key_id = {key}\naws_secret_access_key = {secret}\n");
             let profiles = block.lines().filter_map(|l| l.trim().strip_prefix("aws_profile:"));
-            let profiles: String = profiles.map(|name| format!("[{}]\n{keys}", name.trim())).collect();
-            let path = sandbox.write("credentials.ini", &format!("[default]\n{keys}{profiles}"));
+            let text =
+                profiles.fold(format!("[default]\n{keys}"), |text, name| format!("{text}[{}]\n{keys}", name.trim()));
+            let path = sandbox.write("credentials.ini", &text);
             sandbox.env("AWS_SHARED_CREDENTIALS_FILE", path.to_str().unwrap());
         }
         let own =

@@ -59,7 +59,9 @@ fn what_passes_is_survived(make: Make) {
         notes.bucket.prefix = format!("{prefix}{number}/");
         let proxy = HttpProxy::new(&notes.bucket.endpoint);
         let count = rules.len();
-        rules.into_iter().for_each(|rule| proxy.add(rule));
+        for rule in rules {
+            proxy.add(rule);
+        }
         let run = notes.sandbox.try_run(&notes.config(&proxy.url, QUICK, LARGE));
         assert_eq!(run.code, Some(0), "{make:?}, {name}: {run}\n{:#?}", proxy.seen());
         assert!(proxy.hit() >= count, "{name}: nothing happened");

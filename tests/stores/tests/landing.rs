@@ -1,6 +1,7 @@
 //! What lands in a store is the source: every mode, format, codec and layout, read back by clients and readers of other makes.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+use std::fmt::Write as _;
 use std::fs;
 use std::process::Command;
 
@@ -31,7 +32,7 @@ fn exports(notes: &Notes, shapes: &[(&str, &str)]) -> String {
     let mut config = format!("source: {{ type: sqlite, path: notes.db, tuning: {{ {tuning} }} }}\nexports:\n");
     for (name, shape) in shapes {
         let query = "query: \"SELECT id, note FROM notes\"";
-        config += &format!("  - {{ name: {name}, {query}, {shape}, destination: {destination} }}\n");
+        let _ = writeln!(config, "  - {{ name: {name}, {query}, {shape}, destination: {destination} }}");
     }
     config
 }
@@ -44,8 +45,9 @@ fn compare(notes: &Notes, query: &str) -> Option<(usize, Vec<String>)> {
     let found = notes.bucket.fetch(&out)?;
     assert!(found.uploads.is_empty(), "{found:?}");
     let names: Vec<String> = found.objects.keys().cloned().collect();
-    let lists: Vec<_> = names.iter().filter(|name| name.ends_with(".manifest.json")).collect();
-    lists.iter().for_each(|name| fs::remove_file(out.join(name)).unwrap());
+    for list in names.iter().filter(|name| name.ends_with(".manifest.json")) {
+        fs::remove_file(out.join(list)).unwrap();
+    }
     let database = notes.sandbox.path().join("notes.db");
     let read = read_with("dataset.py", &[database.to_str().unwrap(), query, out.to_str().unwrap()])?;
     Some((read.trim().parse().unwrap(), names))

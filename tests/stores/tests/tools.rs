@@ -1,5 +1,4 @@
 //! The tools of these tests, tried on clients of other makes: what they show is what is there.
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use rivet_stores::{Bucket, HttpProxy, Make, Rule, Step, Trouble};
 
