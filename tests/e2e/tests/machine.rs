@@ -90,7 +90,7 @@ fn a_run_is_told_event_by_event_in_every_way_to_run_it() {
         assert_eq!((&planned["chunks"], &planned["pending"]), (&4.into(), &4.into()), "{planned}");
         let parts: Vec<_> = events.iter().filter(|event| event["type"] == "part_written").collect();
         for part in &parts {
-            let bytes = fs::metadata(part["location"].as_str().unwrap()).unwrap().len();
+            let bytes = fs::metadata(sandbox.path().join(part["location"].as_str().unwrap())).unwrap().len();
             assert_eq!(part["bytes"].as_u64(), Some(bytes), "{part}");
         }
         let result = events.last().unwrap();
