@@ -149,7 +149,8 @@ impl Refusal {
             return None;
         }
         let region = header.unwrap_or(&self.region);
-        let host = || self.endpoint.strip_suffix(".amazonaws.com")?.rsplit(['.', '-']).next();
+        // As `bucket.s3-us-west-2.amazonaws.com` or `bucket.s3.us-west-2.amazonaws.com`.
+        let host = || Some(self.endpoint.strip_suffix(".amazonaws.com")?.rsplit_once("s3")?.1.get(1..)?);
         let is_name =
             |region: &&str| !region.is_empty() && region.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
         Some(region).filter(is_name).or_else(|| host().filter(is_name)).map(str::to_owned)
@@ -199,7 +200,9 @@ impl Meaning {
             | "ServiceUnavailable"
             | "TooManyRequests"
             | "RequestLimitExceeded"
-            | "BandwidthLimitExceeded" => Self::passing(Capacity),
+            | "BandwidthLimitExceeded"
+            | "rateLimitExceeded"
+            | "userRateLimitExceeded" => Self::passing(Capacity),
             "RequestTimeout" => Self::passing(Timeout),
             // Other bytes arrived than were sent, or not all of them.
             "BadDigest"
