@@ -52,7 +52,7 @@ fn sparse(Facts { mode, rows, range, chunks, .. }: Facts<'_>) -> Option<Warning>
         return None;
     }
     // Never 100: the rows are somewhere.
-    let empty = ((1.0 - density) * 100.0).floor().min(99.0);
+    let empty = ((1.0 - density) * 100.0).round().min(99.0);
     let rows = super::about(rows);
     Some(Warning {
         code: "sparse_key_range",
