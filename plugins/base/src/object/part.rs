@@ -1,8 +1,8 @@
 //! A part on its way into a bucket.
 //!
-//! What fits into one piece waits in memory and goes out in one request when it is published. What is larger, and every
-//! part behind the first, is uploaded while it is encoded and stays pending until then, so that no number of parts fills
-//! the memory. Only the first of maybe several parts cannot go out at once, because its name depends on whether there
+//! What fits into one piece waits in memory and goes out in one request when it is published, as long as all that wait
+//! fit into one. What is larger, and what comes behind them, is uploaded while it is encoded and stays pending until
+//! then, so that no number of parts fills the memory. Only the first of maybe several parts cannot go out at once, because its name depends on whether there
 //! will be another: what of it does not fit into memory waits in a file without a name.
 
 use std::fs::File;
@@ -66,7 +66,7 @@ enum Way {
 pub(crate) struct ObjectPart {
     attempt: Arc<Attempt>,
     way: Way,
-    /// Whether to send it in pieces, however small it is.
+    /// Whether it is one of several, of which only a few may wait in memory.
     is_further: bool,
     piece: Vec<u8>,
     /// All bytes, where they are read back or have no name yet.
@@ -149,7 +149,7 @@ impl PartSink for ObjectPart {
             first.wait(file.try_clone()?, self.bytes);
             return Ok(());
         }
-        if let (Way::Known(key), true) = (&self.way, self.is_further) {
+        if let (Way::Known(key), true) = (&self.way, self.is_further && !self.attempt.holds(self.piece.len())) {
             self.way = Way::Pieces(self.attempt.upload(key.clone()));
         }
         if let Way::Pieces(upload) = &self.way {

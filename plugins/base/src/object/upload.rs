@@ -42,6 +42,8 @@ pub(crate) struct Attempt {
     failure: Mutex<Option<Error>>,
     uploads: Mutex<Vec<Arc<Upload>>>,
     is_flushed: AtomicBool,
+    /// Bytes of further parts that wait in memory.
+    held: AtomicU64,
 }
 
 impl Attempt {
@@ -59,7 +61,15 @@ impl Attempt {
             failure: Mutex::default(),
             uploads: Mutex::default(),
             is_flushed: AtomicBool::new(false),
+            held: AtomicU64::new(0),
         }
+    }
+
+    /// Whether a further part of `bytes` bytes may wait in memory until it is published.
+    pub(super) fn holds(&self, bytes: usize) -> bool {
+        let (bytes, most) = (bytes as u64, self.limits.piece as u64);
+        let grown = |held: u64| Some(held + bytes).filter(|held| *held <= most);
+        self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown).is_ok()
     }
 
     /// Begins an upload in pieces. The store hears of it with the first piece.

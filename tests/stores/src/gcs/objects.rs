@@ -20,8 +20,8 @@ impl State {
         let Some(name) = value("name").or_else(|| metadata["name"].as_str()) else {
             return json_error(400, "required", "Required parameter: name");
         };
-        let claims = [("md5Hash", super::md5_of(&bytes)), ("crc32c", super::crc32c_of(&bytes))];
-        let is_wrong = claims.iter().any(|(key, is)| metadata[*key].as_str().is_some_and(|claimed| claimed != is));
+        let claims = |key: &str, is: fn(&[u8]) -> String| metadata[key].as_str().is_some_and(|sum| sum != is(&bytes));
+        let is_wrong = claims("md5Hash", super::md5_of) || claims("crc32c", super::crc32c_of);
         if is_wrong || value("uploadType") == Some("media") && !hashes_are_right(request) {
             return json_error(400, "invalid", "Provided hash does not match the calculated one.");
         }
