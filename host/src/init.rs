@@ -58,14 +58,16 @@ pub fn connector(plugins: &[Arc<Plugin>], location: &str, kind: Option<&str>) ->
 fn unclaimed(sources: &[&Arc<Plugin>], scheme: Option<&str>) -> Error {
     let halves = || sources.iter().filter_map(|p| p.spec().source.as_ref());
     let schemes = halves().flat_map(|half| half.schemes.iter().map(String::as_str));
-    let error = match scheme {
-        Some(scheme) => ApiError::config(format!("no connector opens URLs that begin with \"{scheme}:\""))
-            .hint(did_you_mean(scheme, schemes, "the connectors found open")),
-        None => {
-            let known: Vec<_> = schemes.map(|scheme| format!("{scheme}:")).collect();
-            ApiError::config("the location is neither a URL nor an existing file")
-                .hint(format!("give a URL that begins with one of {}", known.join(", ")))
-        }
+    let error = if let Some(scheme) = scheme {
+        ApiError::config(format!("no connector opens URLs that begin with \"{scheme}:\"")).hint(did_you_mean(
+            scheme,
+            schemes,
+            "the connectors found open",
+        ))
+    } else {
+        let known: Vec<_> = schemes.map(|scheme| format!("{scheme}:")).collect();
+        ApiError::config("the location is neither a URL nor an existing file")
+            .hint(format!("give a URL that begins with one of {}", known.join(", ")))
     };
     Error::Usage(error)
 }

@@ -166,16 +166,15 @@ pub fn report(tables: &[Found]) -> String {
     for found in tables {
         let rows = found.table.rows.map_or_else(|| "?".to_owned(), |rows| format!("~{}", grouped(rows)));
         let bytes = found.table.bytes.map_or_else(|| "?".to_owned(), human_bytes);
-        let (mode, why, warnings) = match &found.problem {
-            Some(problem) => ("left out", shown(problem), Vec::new()),
-            None => {
-                let Choice { mode, reason, warnings, .. } = choose(found);
-                let why = match &mode {
-                    Chosen::Full => reason,
-                    Chosen::Incremental(column) | Chosen::Chunked(column) => format!("{}: {reason}", shown(column)),
-                };
-                (mode.as_str(), why, warnings)
-            }
+        let (mode, why, warnings) = if let Some(problem) = &found.problem {
+            ("left out", shown(problem), Vec::new())
+        } else {
+            let Choice { mode, reason, warnings, .. } = choose(found);
+            let why = match &mode {
+                Chosen::Full => reason,
+                Chosen::Incremental(column) | Chosen::Chunked(column) => format!("{}: {reason}", shown(column)),
+            };
+            (mode.as_str(), why, warnings)
         };
         let _ = writeln!(out, "{:<width$}  {rows:>13}  {bytes:>9}  {mode:<12} {why}", title(found));
         for warning in warnings {

@@ -1,5 +1,4 @@
 //! The schema for editors: an independent validator refuses by it what the binary refuses, and takes what it takes.
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::fs;
 
