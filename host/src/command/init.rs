@@ -138,5 +138,6 @@ fn next_steps(args: &InitArgs, source: &Source, found: &[Found]) -> String {
     } else {
         String::new()
     };
-    format!("\nwrote {output} with {exports} export{plural}; next:\n{variable}  rivet run --config {output}\n")
+    let commands = ["doctor", "check", "run"].map(|command| format!("  rivet {command} --config {output}\n")).concat();
+    format!("\nwrote {output} with {exports} export{plural}; next:\n{variable}{commands}")
 }
