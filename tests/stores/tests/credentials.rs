@@ -173,7 +173,7 @@ fn what_a_store_refuses_is_told_apart() {
         (config(&bucket, &with("OTHER_KEY")), "InvalidAccessKeyId"),
         (right.replace(&format!("bucket: {}", bucket.name), "bucket: absent"), "NoSuchBucket"),
         (right.replace("http://", "ftp://"), "endpoint"),
-        (right.replace("http://", "https://"), "could not connect"),
+        (right.replace("http://", "https://"), "InvalidContentType"),
     ];
     for (config, text) in wrong {
         let run = sandbox.try_run(&config);
