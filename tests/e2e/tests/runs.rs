@@ -99,11 +99,20 @@ fn a_killed_process_fails_its_export_alone_and_the_next_run_redoes_it() {
     let sandbox = Sandbox::new();
     let both = [("a", "x"), ("b", "x")];
     let running = sandbox.start(&(config("sleep_ms_per_batch: 1500", &both) + "parallel_export_processes: true\n"));
-    std::thread::sleep(Duration::from_secs(1));
     // The child of "a" is the one that the lock's row names.
-    let state = Connection::open(sandbox.path().join(".rivet_state.db")).unwrap();
-    let pid = "select pid from rivet_lock where export_name = 'a'";
-    let pid: u32 = state.query_row(pid, [], |row| row.get(0)).unwrap();
+    let owner = || -> rusqlite::Result<u32> {
+        let path = sandbox.path().join(".rivet_state.db");
+        let state = Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        state.query_row("select pid from rivet_lock where export_name = 'a'", [], |row| row.get(0))
+    };
+    let start = Instant::now();
+    let pid = loop {
+        match owner() {
+            Ok(pid) => break pid,
+            Err(e) => assert!(start.elapsed() < Duration::from_secs(30), "nobody has the lock: {e}"),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
     assert!(Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap().success());
     assert_eq!(running.wait(), Some(1), "{}", sandbox.log());
     let log = sandbox.log();
