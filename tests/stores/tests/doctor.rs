@@ -30,7 +30,7 @@ fn doctor(sandbox: &Sandbox, destinations: &[String]) -> Outcome {
     sandbox.write("rivet.yaml", &config);
     let outcome = sandbox.rivet(&["doctor", "--config", "rivet.yaml"]);
     let document = sandbox.rivet(&["doctor", "--config", "rivet.yaml", "--json"]);
-    assert_eq!(document.code, outcome.code, "{document}");
+    assert_eq!(document.code, outcome.code, "{outcome}\n{document}");
     for text in [&outcome, &document] {
         assert!(!text.to_string().contains("S3CR3T"), "{text}");
     }

@@ -332,12 +332,12 @@ pub(super) fn reason(error: &reqwest::Error) -> String {
 fn source_of<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
     let mut next = Some(error);
     while let Some(error) = next {
-        // An I/O error does not tell the one it wraps, only that one's source.
-        let wrapped = error.downcast_ref::<std::io::Error>().and_then(|e| e.get_ref());
-        if let Some(found) = error.downcast_ref::<E>().or_else(|| wrapped.and_then(|e| e.downcast_ref::<E>())) {
+        if let Some(found) = error.downcast_ref::<E>() {
             return Some(found);
         }
-        next = error.source();
+        // As its source, an I/O error tells that of the error it wraps.
+        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        next = wrapped.map(|e| e as &(dyn StdError + 'static)).or_else(|| error.source());
     }
     None
 }
