@@ -71,7 +71,13 @@ pub enum Command {
     #[command(subcommand)]
     State(StateCommand),
     /// Show the history of runs, newest first
-    Metrics(HistoryArgs<20>),
+    Metrics {
+        #[command(flatten)]
+        history: HistoryArgs,
+        /// How many runs.
+        #[arg(short, long, value_name = "N", default_value_t = 20, value_parser = at_least_one)]
+        last: usize,
+    },
     /// Write the history as a page for people
     ///
     /// One HTML file with plots and tables of runs, failures, files and cursors. It needs nothing else: no network, no
@@ -249,7 +255,13 @@ pub enum StateCommand {
         output: OutputArgs,
     },
     /// Show the files that runs made, newest first
-    Files(HistoryArgs<50>),
+    Files {
+        #[command(flatten)]
+        history: HistoryArgs,
+        /// How many files.
+        #[arg(short, long, value_name = "N", default_value_t = 50, value_parser = at_least_one)]
+        last: usize,
+    },
     /// Show how far the latest chunked run of an export is
     Chunks {
         #[command(flatten)]
@@ -284,15 +296,12 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 
 /// Which part of the history.
 #[derive(Args, Debug)]
-pub struct HistoryArgs<const LAST: usize> {
+pub struct HistoryArgs {
     #[command(flatten)]
     pub config: ConfigArgs,
     /// Only this export.
     #[arg(short, long, value_name = "NAME")]
     pub export: Option<String>,
-    /// How many entries.
-    #[arg(short, long, value_name = "N", default_value_t = LAST, value_parser = at_least_one)]
-    pub last: usize,
     #[command(flatten)]
     pub output: OutputArgs,
 }

@@ -33,7 +33,7 @@ pub fn run(arguments: &Cli, linked: &[&'static RvPlugin]) -> Result<u8> {
         Command::Check(args) => check::check(args, catalog),
         Command::State(command) => state::state(command),
         Command::Init(args) => init::init(args, &catalog(&[])?),
-        Command::Metrics(args) => state::metrics(args),
+        Command::Metrics { history, last } => state::metrics(history, *last),
         Command::Report(args) => report::report(args),
         Command::Plugin(cli::PluginCommand::List { config }) => plugin::list(config.as_deref(), catalog),
         Command::Schema(cli::SchemaCommand::Config { config }) => schema::config(config.as_deref(), catalog),

@@ -18,10 +18,9 @@ pub fn state(command: &StateCommand) -> Result<u8> {
             let cursors = look(config)?.map(|s| s.cursors()).transpose()?.unwrap_or_default();
             show(*output, &cursors, || cursor_table(&cursors))
         }
-        StateCommand::Files(args) => {
-            let files = look(&args.config)?.map(|s| s.files(args.export.as_deref(), args.last)).transpose()?;
-            let files = files.unwrap_or_default();
-            show(args.output, &files, || file_table(&files))
+        StateCommand::Files { history: HistoryArgs { config, export, output }, last } => {
+            let files = look(config)?.map(|s| s.files(export.as_deref(), *last)).transpose()?.unwrap_or_default();
+            show(*output, &files, || file_table(&files))
         }
         StateCommand::Chunks { export: ExportArgs { config, export }, output } => {
             let report = look(config)?.map(|s| s.chunks(export)).transpose()?.flatten();
@@ -33,8 +32,8 @@ pub fn state(command: &StateCommand) -> Result<u8> {
 }
 
 /// Runs `rivet metrics`.
-pub fn metrics(args: &HistoryArgs<20>) -> Result<u8> {
-    let runs = look(&args.config)?.map(|s| s.runs(args.export.as_deref(), args.last)).transpose()?;
+pub fn metrics(args: &HistoryArgs, last: usize) -> Result<u8> {
+    let runs = look(&args.config)?.map(|s| s.runs(args.export.as_deref(), last)).transpose()?;
     let runs = runs.unwrap_or_default();
     show(args.output, &runs, || metrics_table(&runs))
 }

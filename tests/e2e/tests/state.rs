@@ -118,6 +118,17 @@ fn the_tables_are_those_of_the_predecessor() {
     assert_eq!(shown(&["metrics", "-l", "1"]), format!("{head}{users}"));
     assert_eq!(shown(&["metrics", "-e", "lines"]), format!("{head}{lines}"));
     assert_eq!(shown(&["metrics", "-e", "unknown"]), "No metrics recorded yet.\n");
+    let many = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 60)";
+    state
+        .execute_batch(&format!(
+            "{many} insert into file_manifest (run_id, export_name, file_name, row_count, bytes, format, created_at)
+                 select 'many', 'many', i, 1, 1, 'csv', '2026-03-29T12:52:00+00:00' from n;
+             {many} insert into export_metrics (run_at, export_name, duration_ms, total_rows, status)
+                 select '', 'many', 1, 1, 'success' from n"
+        ))
+        .unwrap();
+    assert_eq!(shown(&["state", "files"]).matches("\nmany ").count(), 50);
+    assert_eq!(shown(&["metrics"]).matches("\nmany ").count(), 20);
 }
 
 #[test]
