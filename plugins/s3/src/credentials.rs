@@ -1,6 +1,7 @@
 //! Which credentials sign: exactly one source, decided by the configuration, and never a mix of two.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use reqsign_aws_v4::{
     AssumeRoleWithWebIdentityCredentialProvider, Credential, ECSCredentialProvider, EnvCredentialProvider,
@@ -38,13 +39,24 @@ pub(crate) fn signer(options: &Options, region: &str) -> Option<Arc<dyn Sign>> {
     Some(Arc::new(Credentials::new(provider, RequestSigner::new("s3", region), NO_CREDENTIALS)))
 }
 
+/// For so long a chain without credentials is not gone through again: requests side by side all fail by the first time.
+const EMPTY: Duration = Duration::from_secs(5);
+
 /// Sources in order. The first that has credentials decides; a later one is not even asked.
 #[derive(Debug)]
-struct Chain(Vec<(&'static str, Provider)>);
+struct Chain {
+    sources: Vec<(&'static str, Provider)>,
+    /// When the last of them had none.
+    empty: Mutex<Option<Instant>>,
+}
 
 impl Chain {
+    fn of(sources: Vec<(&'static str, Provider)>) -> Self {
+        Self { sources, empty: Mutex::default() }
+    }
+
     fn by_default() -> Self {
-        Self(vec![
+        Self::of(vec![
             ("the environment", Arc::new(EnvCredentialProvider::new())),
             ("the shared AWS files", Arc::new(ProfileCredentialProvider::new())),
             ("AWS single sign-on", Arc::new(SSOCredentialProvider::default())),
@@ -55,7 +67,7 @@ impl Chain {
     }
 
     fn of_profile(profile: &str) -> Self {
-        Self(vec![
+        Self::of(vec![
             ("the shared AWS files", Arc::new(ProfileCredentialProvider::new().with_profile(profile))),
             ("AWS single sign-on", Arc::new(SSOCredentialProvider::default().with_profile(profile))),
         ])
@@ -66,7 +78,11 @@ impl ProvideCredential for Chain {
     type Credential = Credential;
 
     async fn provide_credential(&self, context: &Context) -> reqsign_core::Result<Option<Credential>> {
-        for (name, provider) in &self.0 {
+        let is_empty = self.empty.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() < EMPTY);
+        if is_empty {
+            return Ok(None);
+        }
+        for (name, provider) in &self.sources {
             match provider.provide_credential_dyn(context).await {
                 Ok(Some(found)) => {
                     tracing::info!("AWS credentials come from {name}");
@@ -76,6 +92,7 @@ impl ProvideCredential for Chain {
                 Err(error) => tracing::debug!("no AWS credentials in {name}: {error}"),
             }
         }
+        *self.empty.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         Ok(None)
     }
 }

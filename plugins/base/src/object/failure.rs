@@ -150,7 +150,7 @@ impl Refusal {
         }
         let region = header.unwrap_or(&self.region);
         // As `bucket.s3-us-west-2.amazonaws.com` or `bucket.s3.us-west-2.amazonaws.com`.
-        let host = || Some(self.endpoint.strip_suffix(".amazonaws.com")?.rsplit_once("s3")?.1.get(1..)?);
+        let host = || self.endpoint.strip_suffix(".amazonaws.com")?.rsplit_once("s3")?.1.get(1..);
         let is_name =
             |region: &&str| !region.is_empty() && region.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
         Some(region).filter(is_name).or_else(|| host().filter(is_name)).map(str::to_owned)

@@ -15,9 +15,20 @@ const OLD: Duration = Duration::from_hours(24);
 /// The length of `_<YYYYMMDD>_<HHMMSS>`.
 const STAMP: usize = 16;
 
+/// What a store says to a listing and would say to everything else. To look a name up tells less: its answer has no body.
+const FINAL: [&str; 7] = [
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidBucketName",
+    "InvalidToken",
+    "NoSuchBucket",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+];
+
 /// Aborts what earlier attempts of `request` left pending, and with `is_first` also what dead runs of its export did.
-/// Failures are no reason not to export.
-pub(super) async fn sweep(bucket: &Bucket, clients: &Clients, request: &WriteRequest, is_first: bool) {
+/// Failures are no reason not to export, unless nothing else can succeed either.
+pub(super) async fn sweep(bucket: &Bucket, clients: &Clients, request: &WriteRequest, is_first: bool) -> Result<()> {
     let mut prefixes = Vec::new();
     if is_first {
         prefixes.push(format!("{}_", request.export));
@@ -33,9 +44,13 @@ pub(super) async fn sweep(bucket: &Bucket, clients: &Clients, request: &WriteReq
             Some(again || (is_first && is_old(listing, upload) && is_of_another_run(name, request)))
         };
         if let Err(error) = abort(clients, &begin, of_dead).await {
+            if error.code_text().is_some_and(|code| FINAL.contains(&code)) {
+                return Err(error.context(format!("could not use bucket \"{}\"", bucket.name)));
+            }
             tracing::debug!(%error, "what earlier runs may have left pending is not known");
         }
     }
+    Ok(())
 }
 
 /// Aborts what is pending under the name of a part, and under those of the parts that may stand in its place.

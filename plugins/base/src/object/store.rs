@@ -29,12 +29,11 @@ impl ObjectStore {
         runtime::wait_unless(cancel, async {
             let sweep = pending::sweep(bucket, &clients, request, is_first);
             if request.replace {
-                sweep.await;
-                return Ok(());
+                return sweep.await;
             }
             let [only, part] = &keys;
-            let (found, ()) = join(join(is_free(bucket, only), is_free(bucket, part)), sweep).await;
-            found.0.and(found.1)
+            let (found, swept) = join(join(is_free(bucket, only), is_free(bucket, part)), sweep).await;
+            swept.and(found.0).and(found.1)
         })?;
         let clients = bucket.clients(Retry::of(request));
         let attempt = Attempt::new(Arc::clone(bucket), clients, request, cancel.clone());
