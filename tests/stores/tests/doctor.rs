@@ -25,7 +25,7 @@ fn doctor(sandbox: &Sandbox, destinations: &[String]) -> Outcome {
     for (number, destination) in destinations.iter().enumerate() {
         let name = char::from(b'a' + u8::try_from(number).unwrap());
         let line = format!("name: {name}, query: select * from notes, format: csv, destination: {{ {destination} }}");
-        config += &format!("  - {{ {line} }}\n");
+        config.extend(["  - { ", &line, " }\n"]);
     }
     sandbox.write("rivet.yaml", &config);
     let outcome = sandbox.rivet(&["doctor", "--config", "rivet.yaml"]);
@@ -61,7 +61,7 @@ fn each_fault_of_an_s3_store_has_its_line() {
     let good = doctor(&sandbox, &[right.clone(), to(&bucket, &tls, "KEY", "SECRET", &format!(", ca_file: \"{ca}\""))]);
     let ok = |export: &str| format!("[OK]  Destination S3({shown}) of export \"{export}\"\n");
     good.expect(0, &[&ok("a"), &ok("b"), "All checks passed."]);
-    doctor(&sandbox, &[right.clone()]).expect(0, &[&format!("[OK]  Destination S3({shown})\n")]);
+    doctor(&sandbox, std::slice::from_ref(&right)).expect(0, &[&format!("[OK]  Destination S3({shown})\n")]);
     let failures = [
         (to(&bucket, &endpoint, "WRONG", "SECRET", ""), "auth error", "hint: the store does not know this access key"),
         (to(&bucket, &endpoint, "KEY", "WRONG", ""), "auth error", "hint: the secret key does not belong"),
@@ -94,7 +94,7 @@ fn each_fault_of_a_gcs_store_has_its_line() {
     let Some([endpoint, bucket]) = variables(["RIVET_TEST_GCS_ENDPOINT", "RIVET_TEST_GCS_BUCKET"]) else { return };
     let sandbox = Sandbox::new();
     let (right, unreachable) = (to_gcs(&bucket, &endpoint), to_gcs(&bucket, "http://127.0.0.1:1"));
-    doctor(&sandbox, &[right.clone()]).expect(0, &[&format!("[OK]  Destination GCS({bucket})\n")]);
+    doctor(&sandbox, std::slice::from_ref(&right)).expect(0, &[&format!("[OK]  Destination GCS({bucket})\n")]);
     doctor(&sandbox, &[to_gcs("no-such-bucket", &endpoint), unreachable, right]).expect(
         1,
         &[
