@@ -2,8 +2,8 @@
 //!
 //! What fits into one piece waits in memory and goes out in one request when it is published, as long as all that wait
 //! fit into one. What is larger, and what comes behind them, is uploaded while it is encoded and stays pending until
-//! then, so that no number of parts fills the memory. Only the first of maybe several parts cannot go out at once, because its name depends on whether there
-//! will be another: what of it does not fit into memory waits in a file without a name.
+//! then, so that no number of parts fills the memory. Only the first of maybe several parts cannot go out at once, because
+//! its name depends on whether there will be another: what of it does not fit into memory waits in a file without a name.
 
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
