@@ -72,11 +72,3 @@ fn names_in_a_query_cannot_write() {
     }
     assert!(!sandbox.path().join("y.db").exists());
 }
-
-/// The list at the end of `docs/src/reference/compatibility.md`.
-#[test]
-fn what_this_version_does_not_do_is_refused() {
-    for command in ["check", "doctor"] {
-        sandbox().rivet(&[command, "--config", "rivet.yaml"]).expect(2, &[command]);
-    }
-}
