@@ -24,6 +24,24 @@ fn places(folders: &[&str], bad: impl Fn(&Source, &str) -> Option<String>) -> Ve
     found
 }
 
+/// What somebody tried out at the top must not be committed with the rest.
+#[test]
+fn the_top_level_holds_what_it_should() {
+    let known = ["Cargo.lock", "Cargo.toml", "LICENSE", "README.md"];
+    let folders = ["docs", "host", "plugin-api", "plugins", "scripts", "tests"];
+    let listed = Command::new("git").args(["ls-files"]).current_dir(root()).output().unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let strange: Vec<_> = listed
+        .lines()
+        .filter(|path| match path.split_once('/') {
+            Some((folder, _)) => !folder.starts_with('.') && !folders.contains(&folder),
+            None => !path.starts_with('.') && !known.contains(path),
+        })
+        .map(str::to_owned)
+        .collect();
+    assert_none("these files belong somewhere else", &strange);
+}
+
 #[test]
 fn files_have_at_most_400_code_lines() {
     let long: Vec<_> = sources(&PRODUCT)
