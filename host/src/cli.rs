@@ -1,10 +1,14 @@
 //! The command line. Its help is the manual.
 
+mod plugin;
+
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
+
+pub use plugin::PluginCommand;
 
 use crate::state::FILE_NAME;
 
@@ -324,16 +328,6 @@ pub struct ReportArgs {
     /// Only the runs of the last days [default: all].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub days: Option<u32>,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum PluginCommand {
-    /// Show every plug-in found, in the order of the search, and why others are refused
-    List {
-        /// Also search the `plugins:` of this configuration.
-        #[arg(short, long, value_name = "PATH")]
-        config: Option<PathBuf>,
-    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -35,7 +35,7 @@ pub fn run(arguments: &Cli, linked: &[&'static RvPlugin]) -> Result<u8> {
         Command::Init(args) => init::init(args, &catalog(&[])?),
         Command::Metrics { history, last } => state::metrics(history, *last),
         Command::Report(args) => report::report(args),
-        Command::Plugin(cli::PluginCommand::List { config }) => plugin::list(config.as_deref(), catalog),
+        Command::Plugin(command) => plugin::plugin(command, catalog),
         Command::Schema(cli::SchemaCommand::Config { config }) => schema::config(config.as_deref(), catalog),
         Command::ExplainError { codes } => explain::explain(codes),
         Command::Completions { shell } => {
