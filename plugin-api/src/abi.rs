@@ -55,6 +55,10 @@ pub const MARKER_SECTION: &str = ".rivet_plugin";
 /// How the marker begins; JSON and a NUL byte follow.
 pub const MARKER_MAGIC: &[u8; 16] = b"\x7fRIVET-PLUGIN\0\x01\n";
 
+/// The contract for C: the text of `rivet_plugin.h`.
+#[cfg(feature = "host")]
+pub const HEADER: &str = include_str!("../include/rivet_plugin.h");
+
 /// The call did what it should.
 pub const RV_OK: i32 = 0;
 /// There are no more batches.

@@ -87,6 +87,17 @@ pub fn civil_from_days(days: i64) -> (i64, u32, u32) {
     (yoe + era * 400 + i64::from(month <= 2), month, day)
 }
 
+/// The days from 1970-01-01 to a date of the proleptic Gregorian calendar; `None` when there is no such day.
+pub fn days_from_civil(year: i64, month: u32, day: u32) -> Option<i64> {
+    // The inverse of `civil_from_days`, which also tells whether the day exists.
+    let shifted = year.checked_sub(i64::from(month <= 2))?;
+    let (era, year_of_era) = (shifted.div_euclid(400), shifted.rem_euclid(400));
+    let day_of_year = (153 * ((i64::from(month) + 9) % 12) + 2) / 5 + i64::from(day) - 1;
+    let days = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let days = era.checked_mul(146_097)?.checked_add(days - 719_468)?;
+    (civil_from_days(days) == (year, month, day)).then_some(days)
+}
+
 mod float_bits {
     use serde::{Deserialize, Deserializer, Serializer};
 
@@ -130,6 +141,19 @@ mod tests {
         assert_eq!(CursorValue::Instant(-1).to_string(), "1969-12-31T23:59:59.999999");
         assert_eq!(CursorValue::Bytes(vec![0, 255, 171]).to_string(), "00ffab");
         assert_eq!(CursorValue::Float(1e300).to_string().len(), 301);
+    }
+
+    #[test]
+    fn dates_are_days_and_back() {
+        for days in (-1_000_000..1_000_000).step_by(37) {
+            let (year, month, day) = civil_from_days(days);
+            assert_eq!(days_from_civil(year, month, day), Some(days));
+        }
+        for (year, month, day) in
+            [(2023, 2, 29), (2024, 13, 1), (2024, 0, 1), (2024, 4, 31), (2024, 1, 0), (i64::MAX, 1, 1)]
+        {
+            assert_eq!(days_from_civil(year, month, day), None, "{year}-{month}-{day}");
+        }
     }
 
     #[test]

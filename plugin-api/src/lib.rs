@@ -63,6 +63,24 @@
 //! * `tracing` events reach the host's log with level, target and fields.
 //! * A panic becomes an error that names the plug-in and the call. Build with `panic = "unwind"`.
 //! * The contract below is plain C ([`abi`] and `include/rivet_plugin.h`), so other languages can take part.
+//!
+//! `rivet plugin new NAME --kind source` writes such a crate with its tests and a configuration that runs it.
+//!
+//! # Who calls what, and when
+//!
+//! The host loads a library once and never unloads it. It opens a [`Source`] for each connection that a run needs, calls
+//! it from one thread at a time, and drops it at the end; several are open at once only with
+//! [`concurrent_readers`](SourceCapabilities::concurrent_readers). `rivet doctor` calls `open` and `probe`; `rivet check`
+//! `describe`, `explain` and `bounds`; `rivet init` `tables`; a run `bounds`, `split` or `count` as its mode needs, and then
+//! `read`, of which it drains the [`BatchReader`] on one thread, maybe another one than that of `read`.
+//!
+//! A run opens a [`Destination`] for each file-writing worker. Each attempt to write a window or chunk is a
+//! [`BatchWriter`]: `write` in the order of the batches, then `finish` or `abort`. An attempt that failed is repeated under the
+//! same name with [`replace`](WriteRequest::replace). `stat` and `remove` are asked later, also by other runs, about parts
+//! that a receipt has named.
+//!
+//! What an error's [`Category`] says decides what happens next: the host repeats the attempt after `Network`, `Timeout`,
+//! `Capacity` and `Deadlock`, and shows every other error to the user at once, with its hint.
 
 #![warn(missing_docs)]
 
@@ -74,6 +92,7 @@ mod cursor;
 mod params;
 mod source;
 mod tables;
+mod checksum;
 pub mod suggest;
 mod destination;
 pub mod abi;
@@ -85,8 +104,9 @@ pub use serde::Deserialize;
 pub use {schemars, serde, serde_json, tracing};
 
 pub use capabilities::{DestinationCapabilities, SourceCapabilities};
+pub use checksum::Checksum;
 pub use context::{Cancel, CancelGuard, Context};
-pub use cursor::{CursorValue, civil_from_days};
+pub use cursor::{CursorValue, civil_from_days, days_from_civil};
 pub use destination::{
     ArrowLayout, BatchWriter, Compression, Destination, DestinationProbe, Format, FormatKind, Part, PartStat, Progress,
     PutRequest, Receipt, WriteRequest,

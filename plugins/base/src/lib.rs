@@ -8,8 +8,6 @@
 //! * `object`: `object` makes a destination of a bucket; a connector says where it is and how requests are signed.
 
 #[cfg(feature = "destination")]
-mod checksum;
-#[cfg(feature = "destination")]
 pub mod encode;
 #[cfg(feature = "destination")]
 pub mod names;
@@ -31,7 +29,7 @@ pub mod net;
 pub mod object;
 
 #[cfg(feature = "destination")]
-pub use checksum::Checksum;
+pub use rivet_plugin_api::Checksum;
 #[cfg(feature = "destination")]
 pub use store::{PartSink, Published, Store};
 #[cfg(feature = "destination")]

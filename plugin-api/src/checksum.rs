@@ -2,7 +2,8 @@
 
 use xxhash_rust::xxh3::Xxh3;
 
-/// XXH3-128 over a stream of bytes.
+/// XXH3-128 over a stream of bytes: what [`Part::checksum`](crate::Part::checksum) and
+/// [`PartStat::checksum`](crate::PartStat::checksum) hold, as text.
 #[derive(Clone, Default)]
 pub struct Checksum(Box<Xxh3>);
 
