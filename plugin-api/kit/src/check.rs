@@ -71,6 +71,11 @@ impl Held {
         Ok(Self { threads: count("/proc/self/task")?, files: count("/proc/self/fd")? })
     }
 
+    /// As much, and so many open files more.
+    pub(crate) fn with_files(self, more: usize) -> Self {
+        Self { files: self.files + more, ..self }
+    }
+
     /// Whether the process comes down to what it held before; threads may need a moment to end.
     pub(crate) fn returns(self) -> Outcome {
         let start = Instant::now();
@@ -83,6 +88,33 @@ impl Held {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+/// Repeats `round`, which opens and closes, and checks that threads, open files and memory stay what they were.
+pub(crate) fn holds_nothing(round: impl Fn() -> Result<()>) -> Outcome {
+    const ROUNDS: u64 = 200;
+    // Allocators keep some of what they were given back.
+    const GROWTH: u64 = 8 << 20;
+    // What the first rounds leave may be for the life of the process: a runtime, a cache of certificates.
+    for _ in 0..10 {
+        round()?;
+    }
+    let (held, memory) = (Held::now()?, memory()?);
+    for _ in 0..ROUNDS {
+        round()?;
+    }
+    held.returns()?;
+    let growth = self::memory()?.saturating_sub(memory);
+    ensure!(growth < GROWTH, "memory grew by {growth} bytes while it was opened and closed {ROUNDS} times");
+    Ok(())
+}
+
+/// The bytes of memory of this process alone.
+fn memory() -> Result<u64, Failed> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).ok_or("the system does not tell")?;
+    let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kilobytes << 10)
 }
 
 /// `options` with one more or another entry.

@@ -26,17 +26,24 @@
 //! target lacks something (a server, an endless query) are shown as ignored with the reason.
 
 mod check;
+mod elf;
+mod load;
 mod library;
 mod suite;
+mod judge;
 mod table;
 mod target;
 mod source;
 mod destination;
 
+use std::path::Path;
+
+use rivet_plugin_api::Spec;
 use rivet_plugin_api::abi::RvPlugin;
 
-pub use suite::Suite;
-pub use target::{DestinationTarget, SinceTarget, SourceTarget};
+pub use judge::Progress;
+pub use suite::{Suite, Verdict};
+pub use target::{DestinationTarget, SinceTarget, SourceTarget, Targets};
 
 /// The trials of a source. `package` is the connector's crate: pass `env!("CARGO_PKG_NAME")`.
 pub fn source(plugin: &'static RvPlugin, package: &str, target: SourceTarget) -> Suite {
@@ -46,4 +53,11 @@ pub fn source(plugin: &'static RvPlugin, package: &str, target: SourceTarget) ->
 /// The trials of a destination. `package` is the connector's crate: pass `env!("CARGO_PKG_NAME")`.
 pub fn destination(plugin: &'static RvPlugin, package: &str, target: DestinationTarget) -> Suite {
     Suite::new(plugin, package, target, destination::cases)
+}
+
+/// The trials of a built library, in whatever language it was written: of its loading, and of each half that it has.
+/// `targets` is asked with what the library says about itself, when it could be loaded. [`Suite::judge`] runs the trials;
+/// `rivet plugin verify` is made of this.
+pub fn library<E>(path: &Path, targets: impl FnOnce(&Spec) -> Result<Targets, E>) -> Result<Suite, E> {
+    Suite::of_file(path, targets)
 }

@@ -1,12 +1,14 @@
 //! Finds the library that a connector's crate builds, and loads it as the host does: inspected first, by descriptor.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
-use libtest_mimic::{Failed, Trial};
-use rivet_plugin_api::abi::{Plugin, Trust, inspect};
+use libtest_mimic::Failed;
+use rivet_plugin_api::abi::Plugin;
+
+use crate::load;
+use crate::suite::{Trial, Verdict};
 
 /// A plug-in that is loaded when it is first needed, so that listing the trials builds nothing.
 #[derive(Clone)]
@@ -29,32 +31,23 @@ impl Library {
     }
 
     pub(crate) fn plugin(&self) -> Result<Plugin, Failed> {
-        let loaded = self.0.loaded.get_or_init(|| find(&self.0.package).and_then(|path| load(&path)));
+        let loaded = self.0.loaded.get_or_init(|| find(&self.0.package).and_then(|path| load::load(&path).whole()));
         loaded.clone().map_err(Failed::from)
     }
 
     /// Whether the library says the same about itself as the linked table: it was built from the same code.
     pub(crate) fn trial(&self, linked: &Self) -> Trial {
         let (library, linked) = (self.clone(), linked.clone());
-        Trial::test("library::load", move || {
+        Trial::new("library::load", move || {
             let spec = |library: &Self| -> Result<serde_json::Value, Failed> {
                 Ok(serde_json::to_value(library.plugin()?.spec())?)
             };
-            if spec(&library)? == spec(&linked)? { Ok(()) } else { Err("the library is not of this build".into()) }
+            if spec(&library)? == spec(&linked)? {
+                return Ok(Verdict::Passed(None));
+            }
+            Err("the library is not of this build".into())
         })
     }
-}
-
-/// Inspects and loads the library at `path` through one descriptor.
-fn load(path: &Path) -> Result<Plugin, String> {
-    let file = File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    let marker = inspect(path, &file).map_err(|e| e.to_string())?;
-    let plugin = Plugin::load(path, &file, Trust::Foreign).map_err(|e| e.to_string())?;
-    let spec = plugin.spec();
-    if (&marker.name, &marker.version) == (&spec.name, &spec.version) {
-        return Ok(plugin);
-    }
-    Err(format!("the marker names {} {}, the spec {} {}", marker.name, marker.version, spec.name, spec.version))
 }
 
 /// The library beside this test executable (`target/debug/deps`), else one directory up, else built there.

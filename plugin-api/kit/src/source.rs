@@ -54,6 +54,9 @@ pub(crate) fn cases(spec: &Spec, target: &SourceTarget) -> Result<Vec<Case<Sourc
                 .needs(!target.forbidden.is_empty() || target.skip.is_some(), "forbidden statements"),
         ]);
     }
+    if half.capabilities.concurrent_readers {
+        cases.push(Case::new("two_readers_read_at_once", rows::two_readers_read_at_once));
+    }
     cases.extend(of_capabilities(half));
     if half.capabilities.params {
         cases.extend([

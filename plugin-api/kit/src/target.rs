@@ -64,6 +64,23 @@ pub struct DestinationTarget {
     pub skip: Option<String>,
 }
 
+impl Default for DestinationTarget {
+    /// One without objects, where nothing can be fetched.
+    fn default() -> Self {
+        let fetch = |_: &str| Err(std::io::ErrorKind::Unsupported.into());
+        Self { options: Value::Null, list: Box::new(Vec::new), fetch: Box::new(fetch), skip: None }
+    }
+}
+
+/// What [`library`](crate::library) judges the halves of a library with.
+#[derive(Default)]
+pub struct Targets {
+    /// Of its source.
+    pub source: Option<SourceTarget>,
+    /// Of its destination.
+    pub destination: Option<DestinationTarget>,
+}
+
 impl SourceTarget {
     /// A target that needs a server, whose address is in an environment variable.
     pub fn from_env(variable: &str, make: impl FnOnce(String) -> Self) -> Self {

@@ -104,3 +104,25 @@ pub(super) fn writer_outlives_destination(destination: &Destination) -> Outcome 
     ensure!(rows == batch.num_rows() as u64, "{rows} rows of {} arrived", batch.num_rows());
     destination.tidy(&receipt)
 }
+
+pub(super) fn two_writers_write_at_once(destination: &Destination) -> Outcome {
+    let writers: Vec<_> = (0..2)
+        .map(|n| {
+            let destination = destination.clone();
+            std::thread::spawn(move || -> Result<Receipt, libtest_mimic::Failed> {
+                let request = destination.request(&format!("beside_{n}"))?;
+                Ok(destination.write(&request, &sample::noise(20, 500))?)
+            })
+        })
+        .collect();
+    for writer in writers {
+        let receipt = writer.join().map_err(|_| "a writer panicked")??;
+        let rows: u64 = receipt.parts.iter().map(|part| part.rows).sum();
+        ensure!(rows == 10_000, "{rows} rows of 10000 arrived beside another writer");
+        for part in &receipt.parts {
+            content::fetch(destination, part)?;
+        }
+        destination.tidy(&receipt)?;
+    }
+    Ok(())
+}

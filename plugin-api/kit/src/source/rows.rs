@@ -1,11 +1,15 @@
 //! Unfiltered reads: every row, in sound batches of the size asked for.
 
+use std::sync::{Arc, Barrier};
+
 use arrow_array::{Array, RecordBatch};
+use libtest_mimic::Failed;
 use rivet_plugin_api::{BatchSize, Cancel, Category, ReadRequest, Strategy};
 
 use super::{Source, drain, same_rows};
 use crate::check::ensure;
 use crate::suite::Outcome;
+use crate::table::Table;
 
 pub(super) fn all_rows_arrive(source: &Source) -> Outcome {
     let table = source.read(&source.request())?;
@@ -50,7 +54,7 @@ pub(super) fn batches_have_about_the_bytes_asked_for(source: &Source) -> Outcome
 }
 
 /// The bytes of a batch's own rows, without what its buffers hold beyond.
-fn bytes(batch: &RecordBatch) -> Result<usize, libtest_mimic::Failed> {
+fn bytes(batch: &RecordBatch) -> Result<usize, Failed> {
     let mut total = 0;
     for column in batch.columns() {
         total += column.to_data().get_slice_memory_size()?;
@@ -100,5 +104,34 @@ pub(super) fn batches_outlive_reader(source: &Source) -> Outcome {
     drop(source.read(&request)?);
     let (later, _) = crate::check::within(crate::check::PROMPT * 10, "another thread", move || table.sorted())?;
     ensure!(later? == whole, "the batches changed after their reader was closed");
+    Ok(())
+}
+
+pub(super) fn two_readers_read_at_once(source: &Source) -> Outcome {
+    let batch = BatchSize { rows: 7, ..BatchSize::default() };
+    let request = ReadRequest { batch, ..source.request() };
+    let whole = source.read(&request)?;
+    // Both are in the middle of their work before either goes on, each on a thread of its own.
+    let meet = Arc::new(Barrier::new(2));
+    let readers: Vec<_> = (0..2)
+        .map(|_| {
+            let (source, request, meet) = (source.clone(), request.clone(), Arc::clone(&meet));
+            std::thread::spawn(move || -> Result<Table, Failed> {
+                let opened = source.open().and_then(|mut handle| {
+                    let reader = handle.read(&request, &Cancel::new())?;
+                    Ok((handle, reader))
+                });
+                meet.wait();
+                let (handle, reader) = opened?;
+                let table = drain(reader)?;
+                handle.close()?;
+                Ok(table)
+            })
+        })
+        .collect();
+    for reader in readers {
+        let table = reader.join().map_err(|_| "a reader panicked")??;
+        same_rows("a reader beside another one", &whole, &table)?;
+    }
     Ok(())
 }
