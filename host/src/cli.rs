@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
-pub use plugin::PluginCommand;
+#[cfg(feature = "verify")]
+pub use plugin::VerifyArgs;
+pub use plugin::{NewArgs, NewKind, NewLanguage, PluginCommand};
 
 use crate::state::FILE_NAME;
 

@@ -20,6 +20,8 @@ mod size;
 mod export;
 mod notifications;
 mod json_schema;
+#[cfg(feature = "verify")]
+mod verify;
 
 #[cfg(test)]
 mod tests;
@@ -43,6 +45,8 @@ pub use node::Span;
 pub use notifications::{Notifications, Occasion, Slack};
 pub use resolve::Resolved;
 pub use tuning::{Profile, Tuning, TuningSection};
+#[cfg(feature = "verify")]
+pub use verify::trials;
 
 use connector::Origin;
 use diagnostic::{Problems, SourceText};

@@ -8,6 +8,7 @@ mod secret;
 mod signal;
 mod plugin;
 mod init;
+mod scaffold;
 mod plan;
 mod preflight;
 mod run;

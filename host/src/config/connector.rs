@@ -20,7 +20,7 @@ pub struct Connector {
     /// Where the map stands in the file.
     pub at: Span,
     /// Where the type stands.
-    kind_at: Span,
+    pub(super) kind_at: Span,
     /// What users know it by, such as `destination of export "users"`.
     pub(super) label: String,
     pub(super) options: Vec<Entry>,
