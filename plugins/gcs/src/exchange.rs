@@ -9,6 +9,7 @@ use reqsign_core::jwt::encode_rs256_pem;
 use reqsign_core::time::Timestamp;
 use reqsign_core::{Context, Error, ProvideCredential as _, Result};
 use reqsign_google::{Credential, StaticCredentialProvider, Token, VmMetadataCredentialProvider};
+use rivet_plugin_base::object::drift;
 use serde::{Deserialize, Serialize};
 
 use crate::source::{Kind, ServiceAccount, User};
@@ -107,7 +108,14 @@ async fn ask(place: &str, form: &[(&str, &str)], context: &Context) -> Result<Cr
     let began = Timestamp::now();
     let answer = context.http_send(request).await?;
     if answer.status() != StatusCode::OK {
-        return Err(refused(answer.status(), answer.body()));
+        let refused = refused(answer.status(), answer.body());
+        let is_dated = form.iter().any(|(name, _)| *name == "assertion");
+        return Err(match drift(answer.headers()) {
+            Some(drift) if is_dated && !refused.is_retryable() => {
+                Error::request_invalid(format!("{refused}: the clock of this machine is {drift} the server's"))
+            }
+            _ => refused,
+        });
     }
     let granted: Granted = serde_json::from_slice(answer.body())
         .map_err(|_| Error::unexpected("the token server's answer is no token"))?;

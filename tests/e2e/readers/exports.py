@@ -29,7 +29,7 @@ def rows(files):
 
 
 def run_of(name):
-    return re.fullmatch(r"(orders_\d{8}_\d{6}(?:_\d+)?)_chunk\d+(?:_part\d+)?\.\w+", name)[1]
+    return re.fullmatch(r"(orders_\d{8}_\d{6}(?:_\d+)?)(?:_chunk\d+)?(?:_part\d+)?\.\w+", name)[1]
 
 
 def wrong(case):

@@ -1,9 +1,9 @@
 """Looks at a prefix of an object store through a client of another make: boto3 for S3, pyarrow for Google's.
 
-usage: store.py s3|gcs ENDPOINT BUCKET PREFIX list|fetch FOLDER|put TEXT NAME...|leave NAME...
+usage: store.py s3|gcs ENDPOINT BUCKET PREFIX list|fetch FOLDER|put TEXT NAME...|leave NAME...|clear
 
 Prints {"objects": {NAME: BYTES}, "uploads": [NAME]}, names without the prefix. `fetch` downloads every object, `leave`
-begins an upload in parts. Google's store takes the token in STORE_TOKEN, or anybody.
+begins an upload in parts, `clear` removes everything. Google's store takes the token in STORE_TOKEN, or anybody.
 """
 
 import json
@@ -48,6 +48,12 @@ class S3:
         upload = self.client.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
         self.client.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=1, Body=b"left")
 
+    def clear(self):
+        for key in self.objects():
+            self.client.delete_object(Bucket=bucket, Key=key)
+        for upload in self.pages("list_multipart_uploads", "Uploads"):
+            self.client.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+
 
 class Gcs:
     def __init__(self):
@@ -89,6 +95,8 @@ if order == "put":
 if order == "leave":
     for name in words:
         store.leave(prefix + name)
+if order == "clear":
+    store.clear()
 objects = store.objects()
 if order == "fetch":
     for key in objects:

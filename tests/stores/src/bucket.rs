@@ -120,6 +120,14 @@ impl Bucket {
         self.ask(&[&["leave"], names].concat()).map(drop)
     }
 
+    /// Removes every object under the prefix and ends every upload there.
+    pub fn clear(&self) {
+        match &self.gcs {
+            Some(gcs) => gcs.clear(&self.prefix),
+            None => drop(self.ask(&["clear"])),
+        }
+    }
+
     fn ask(&self, order: &[&str]) -> Option<Found> {
         let Ok(python) = env::var("RIVET_TEST_PYTHON") else {
             skip("RIVET_TEST_PYTHON names no python with boto3 and pyarrow: use scripts/test");

@@ -16,6 +16,7 @@ use base64::prelude::BASE64_STANDARD;
 use md5::{Digest as _, Md5};
 use serde_json::{Value, json};
 
+use crate::Step;
 use crate::http::{Message, answer, decode, query};
 pub use tokens::{Grant, Identity};
 
@@ -40,6 +41,8 @@ struct State {
     /// Counts generations and uploads.
     next: u64,
     tokens: tokens::Tokens,
+    /// A right that nobody has.
+    denied: Option<&'static str>,
     is_over: bool,
 }
 
@@ -104,6 +107,18 @@ impl Gcs {
     /// Puts an object there, as another program would.
     pub fn put(&self, name: &str, bytes: &[u8]) {
         lock(&self.state).store(name.to_owned(), bytes.to_vec(), true);
+    }
+
+    /// Removes what is under a prefix, finished or not.
+    pub fn clear(&self, prefix: &str) {
+        let mut state = lock(&self.state);
+        state.objects.retain(|name, _| !name.starts_with(prefix));
+        state.uploads.retain(|_, upload| !upload.name.starts_with(prefix));
+    }
+
+    /// Takes a right away from everybody, by the name that Google gives it.
+    pub fn deny(&self, right: &'static str) {
+        lock(&self.state).denied = Some(right);
     }
 
     /// Changes a byte of an object behind everybody's back.
@@ -172,6 +187,9 @@ fn serve(request: &Message, state: &Mutex<State>) -> Message {
     if state.is_closed && !state.tokens.are_valid(request.header("authorization")) {
         return json_error(401, "authError", "Invalid Credentials");
     }
+    if let Some(right) = state.denied.filter(|right| Step::of(request).rights().contains(right)) {
+        return forbidden(path, right);
+    }
     let words: Vec<&str> = path.trim_start_matches('/').splitn(6, '/').collect();
     match words.as_slice() {
         ["storage", "v1", "b", bucket, ..] | ["upload" | "download", "storage", "v1", "b", bucket, ..]
@@ -203,6 +221,20 @@ const JSON: [(&str, &str); 1] = [("Content-Type", "application/json; charset=UTF
 fn json_error(status: u16, reason: &str, message: &str) -> Message {
     let errors = json!([{ "domain": "global", "reason": reason, "message": message }]);
     answer(status, &JSON, json!({ "error": { "code": status, "message": message, "errors": errors } }).to_string())
+}
+
+/// Google's words for an account that lacks a right.
+fn forbidden(path: &str, right: &str) -> Message {
+    let words = format!(
+        "rivet@example.iam.gserviceaccount.com does not have {right} access to the Google Cloud Storage object."
+    );
+    if path.starts_with("/storage/v1/") || path.starts_with("/upload/") || path.starts_with("/download/") {
+        let why = format!("{words} Permission '{right}' denied on resource (or it may not exist).");
+        return json_error(403, "forbidden", &why);
+    }
+    let body =
+        format!("<Error><Code>AccessDenied</Code><Message>Access denied.</Message><Details>{words}</Details></Error>");
+    answer(403, &[("Content-Type", "application/xml; charset=UTF-8")], body)
 }
 
 fn xml_error(status: u16, code: &str, message: &str) -> Message {

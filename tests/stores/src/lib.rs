@@ -8,6 +8,7 @@ mod http;
 mod instance;
 mod notes;
 mod proxy;
+mod sink;
 mod step;
 
 pub use bucket::{Bucket, Make};
@@ -15,4 +16,5 @@ pub use gcs::{Gcs, Grant, Identity};
 pub use instance::Instance;
 pub use notes::Notes;
 pub use proxy::{HttpProxy, Rule, Seen, Trouble};
+pub use sink::Sink;
 pub use step::Step;

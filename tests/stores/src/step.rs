@@ -62,4 +62,19 @@ impl Step {
             _ => Self::Other,
         }
     }
+    /// The rights that Google wants for it.
+    pub(crate) fn rights(self) -> &'static [&'static str] {
+        match self {
+            Self::Put => &["storage.objects.create"],
+            Self::Initiate | Self::UploadPart | Self::Complete => {
+                &["storage.multipartUploads.create", "storage.objects.create"]
+            }
+            Self::Abort => &["storage.multipartUploads.abort"],
+            Self::ListUploads => &["storage.multipartUploads.list"],
+            Self::Stat | Self::Read => &["storage.objects.get"],
+            Self::List => &["storage.objects.list"],
+            Self::Delete => &["storage.objects.delete"],
+            Self::Token | Self::Other => &[],
+        }
+    }
 }

@@ -196,15 +196,23 @@ fn a_store_that_is_not_there_is_given_up_within_the_retries() {
 #[test]
 #[ignore = "slow"]
 fn a_store_that_falls_silent_is_given_up() {
-    for (step, limit) in [(Step::Stat, 60), (Step::UploadPart, 400)] {
+    // At the begin, which is not repeated within an attempt; with pieces, which are, but once for all of them.
+    for (step, retries, tries, limit) in
+        [(Step::Stat, 0, 1, 60), (Step::UploadPart, 0, 1, 60), (Step::UploadPart, 1, 2, 170)]
+    {
         let Some(bucket) = Bucket::new(Make::S3) else { return };
         let notes = Notes::new(bucket, ROWS);
         let proxy = HttpProxy::new(&notes.bucket.endpoint);
         proxy.add(Rule::new(step, Trouble::Silence));
         let start = Instant::now();
-        let run = notes.sandbox.try_run(&notes.config(&proxy.url, ONCE, LARGE));
+        let tuning = format!("throttle_ms: 0, retry_backoff_ms: 1, max_retries: {retries}");
+        let run = notes.sandbox.try_run(&notes.config(&proxy.url, &tuning, LARGE));
         fails(&run, &["does not answer"]);
         assert!(start.elapsed() < Duration::from_secs(limit), "{step:?}: {:?}", start.elapsed());
+        // Every attempt begins another upload, whose first piece is sent as often as it is tried.
+        let first =
+            proxy.seen().iter().filter(|seen| seen.step == step && seen.target.contains("partNumber=1&")).count();
+        assert!(step == Step::Stat || first == tries * (1 + retries), "{first}: {:#?}", proxy.seen());
         notes.assert_empty();
     }
 }

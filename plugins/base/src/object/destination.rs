@@ -8,8 +8,8 @@ use bytes::Bytes;
 use opendal::Operator;
 use rivet_plugin_api::serde::de::DeserializeOwned;
 use rivet_plugin_api::{
-    BatchWriter, Context, Destination, DestinationCapabilities, DestinationProbe, Error, JsonSchema, Part, PartStat,
-    PutRequest, Result, ResultExt as _, WriteRequest,
+    BatchWriter, Category, Context, Destination, DestinationCapabilities, DestinationProbe, Error, JsonSchema, Part,
+    PartStat, PutRequest, Result, ResultExt as _, WriteRequest,
 };
 
 use super::store::ObjectStore;
@@ -70,9 +70,12 @@ impl<C: Connector> Destination for Objects<C> {
         let key = self.bucket.key(&format!(".rivet-probe-{:016x}", u64::from_le_bytes(content)))?;
         let clients = self.bucket.clients(Retry::NONE);
         runtime::wait_unless(context.cancel(), async {
-            put(&clients, &key, Bytes::copy_from_slice(&content), false).await?;
-            let found = clients.read(&key).await;
-            // Also after a failed read.
+            let found = match put(&clients, &key, Bytes::copy_from_slice(&content), false).await {
+                Ok(_) => clients.read(&key).await,
+                Err(error) if error.category() == Category::Auth => Err(error),
+                Err(error) => return Err(error),
+            };
+            // Also after a failed read, and where a right that is missing kept the write from being looked at.
             let removed = clients.remove(&key).await;
             if found? != content {
                 return Err(Error::permanent(format!("\"{key}\" does not hold what was written to it")));

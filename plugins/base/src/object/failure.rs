@@ -6,6 +6,7 @@ use http::{HeaderMap, StatusCode};
 use rivet_plugin_api::{Category, Error, serde_json};
 use serde::Deserialize;
 
+use super::clock::drift;
 use super::wire::Answer;
 
 /// A request that did not succeed.
@@ -29,6 +30,8 @@ pub(crate) struct Failure {
 pub(crate) struct Refusal {
     pub(crate) code: String,
     pub(crate) message: String,
+    /// What Google says more of a right that is missing.
+    details: String,
     region: String,
     endpoint: String,
 }
@@ -87,13 +90,26 @@ impl Failure {
         if let Some(region) = region {
             error = error.hint(format!("the bucket is in region \"{region}\": set `region: {region}`"));
         }
-        if !meaning.hint.is_empty() {
+        let hint = match code {
+            "RequestTimeTooSkewed" => {
+                drift(&answer.headers).map(|drift| format!("set the clock of this machine: it is {drift} the store's"))
+            }
+            _ => refusal.right().map(|right| format!("grant {right} to these credentials")),
+        };
+        if let Some(hint) = hint {
+            error = error.hint(hint);
+        } else if !meaning.hint.is_empty() {
             error = error.hint(meaning.hint);
         }
         let is_doubtful = status.is_server_error() || status.is_success();
         let is_stale = status == StatusCode::UNAUTHORIZED
             || matches!(code, "ExpiredToken" | "TokenRefreshRequired" | "InvalidToken");
         Self { error, is_passing: meaning.is_passing, is_doubtful, is_stale, answer: Some(answer) }
+    }
+
+    /// Whether the store took its time and said nothing.
+    pub(crate) fn is_silence(&self) -> bool {
+        self.answer.is_none() && self.error.category() == Category::Timeout
     }
 
     pub(crate) fn status(&self) -> Option<StatusCode> {
@@ -118,9 +134,21 @@ impl Refusal {
         quick_xml::de::from_str(text).unwrap_or_default()
     }
 
+    /// The right that is missing, where the store names it: `storage.objects.create`, `s3:PutObject`.
+    fn right(&self) -> Option<&str> {
+        let is_right = |word: &&str| {
+            let name = word.strip_prefix("storage.").or_else(|| word.strip_prefix("s3:"));
+            name.is_some_and(|name| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphabetic() || c == '.'))
+        };
+        let words = self.message.split_whitespace().chain(self.details.split_whitespace());
+        words.map(|word| word.trim_matches(['\'', '"', '.', ','])).find(is_right)
+    }
+
     /// The store's words in the house style. Other elements may quote the request, these do not.
     fn text(&self, status: StatusCode) -> String {
-        let words: String = self.message.chars().filter(|c| !c.is_control()).take(200).collect();
+        let details = if self.code == "AccessDenied" { self.details.as_str() } else { "" };
+        let whole = if details.is_empty() { &self.message } else { details };
+        let words: String = whole.chars().filter(|c| !c.is_control()).take(300).collect();
         let words = words.trim().trim_end_matches('.');
         let mut letters = words.chars();
         match letters.next() {
@@ -181,7 +209,12 @@ impl Meaning {
     fn of_code(code: &str) -> Option<Self> {
         use Category::{Auth, Capacity, Config, Conflict, Network, NotFound, Permanent, Timeout, Unsupported};
         Some(match code {
-            "AccessDenied" | "AllAccessDisabled" | "AccountProblem" | "NotSignedUp" => {
+            "AccessDenied"
+            | "AllAccessDisabled"
+            | "AccountProblem"
+            | "NotSignedUp"
+            | "forbidden"
+            | "insufficientPermissions" => {
                 Self::last(Auth, "give these credentials the rights that the connector's page names")
             }
             "InvalidAccessKeyId" => Self::last(Auth, "the store does not know this access key"),

@@ -9,8 +9,8 @@ const USUAL: usize = 8 << 20;
 /// A writer that may hold less than this sends smaller pieces.
 const ROOMY: u64 = 32 << 20;
 
-/// With more under way than this, a connection gains nothing.
-const MOST_UNDER_WAY: usize = 4;
+/// With more under way than this, a writer gains nothing that is worth their memory: one is hashed while two are sent.
+const MOST_UNDER_WAY: usize = 3;
 
 /// Pieces that have one size; the next as many have twice that. Stores take 10 000 of them and objects of 5 TiB.
 const PIECES_OF_A_SIZE: u32 = 1000;
@@ -46,10 +46,10 @@ mod tests {
     #[test]
     fn memory_decides_how_much_is_under_way() {
         let mib = |piece: usize, under_way: usize| Limits { piece: piece << 20, under_way: under_way << 20 };
-        assert_eq!(Limits::of(Some(48 << 20)), mib(8, 32));
+        assert_eq!(Limits::of(Some(48 << 20)), mib(8, 24));
         assert_eq!(Limits::of(Some(16 << 20)), mib(5, 10));
         assert_eq!(Limits::of(Some(1)), mib(5, 5));
-        assert_eq!(Limits::of(None), mib(8, 32));
+        assert_eq!(Limits::of(None), mib(8, 24));
     }
 
     #[test]

@@ -101,7 +101,7 @@ impl ObjectPart {
         }
         let Way::Pieces(upload) = &self.way else { return Err(Error::internal("the part has no name")) };
         upload.push(std::mem::take(&mut self.piece))?;
-        self.piece = Vec::with_capacity(upload.piece_bytes());
+        self.piece = self.attempt.empty_piece(upload.piece_bytes());
         Ok(())
     }
 

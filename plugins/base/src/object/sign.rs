@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::request::Parts;
-use reqsign_core::{Context, HttpSend, OsEnv, ProvideCredentialDyn, SignRequest, Signer, SigningCredential};
+use reqsign_core::{Context, ErrorKind, HttpSend, OsEnv, ProvideCredentialDyn, SignRequest, Signer, SigningCredential};
 use reqsign_file_read_tokio::TokioFileRead;
 use rivet_plugin_api::{Category, Error, Result};
 
@@ -50,7 +50,10 @@ impl<K: SigningCredential> Sign for Credentials<K> {
             let signed = signer.sign(head, None).await.map_err(|e| {
                 let category = if e.is_retryable() { Category::Network } else { Category::Auth };
                 tracing::debug!("credentials: {e:?}");
-                Error::new(category, format!("loading credentials: {e}")).hint(self.hint)
+                // What cannot be signed, or is not believed, for another reason than the credentials themselves.
+                let hint =
+                    if e.kind() == ErrorKind::RequestInvalid { "set the clock of this machine" } else { self.hint };
+                Error::new(category, format!("loading credentials: {e}")).hint(hint)
             });
             // Signed, and then left to the client to send, which may speak another version of HTTP.
             head.headers.remove(http::header::HOST);

@@ -44,6 +44,8 @@ pub(crate) struct Attempt {
     is_flushed: AtomicBool,
     /// Bytes of further parts that wait in memory.
     held: AtomicU64,
+    /// Memory of pieces that were sent, for those to come.
+    spare: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Attempt {
@@ -62,6 +64,22 @@ impl Attempt {
             uploads: Mutex::default(),
             is_flushed: AtomicBool::new(false),
             held: AtomicU64::new(0),
+            spare: Mutex::default(),
+        }
+    }
+
+    /// An empty piece with room for `bytes` bytes.
+    pub(super) fn empty_piece(&self, bytes: usize) -> Vec<u8> {
+        let spare = lock(&self.spare).pop().filter(|spare| spare.capacity() >= bytes);
+        spare.unwrap_or_else(|| Vec::with_capacity(bytes))
+    }
+
+    /// Keeps the memory of a piece that was sent, unless somebody still looks at it.
+    fn reuse(&self, piece: Bytes) {
+        if piece.is_unique() {
+            let mut piece = Vec::from(piece);
+            piece.clear();
+            lock(&self.spare).push(piece);
         }
     }
 
@@ -192,7 +210,8 @@ impl Upload {
         while offset < bytes {
             let length = usize::try_from(bytes - offset).unwrap_or(usize::MAX).min(self.piece_bytes());
             let permit = self.attempt.room(length).await?;
-            let mut piece = vec![0; length];
+            let mut piece = self.attempt.empty_piece(length);
+            piece.resize(length, 0);
             file.read_exact_at(&mut piece, offset)?;
             offset += length as u64;
             self.start(Bytes::from(piece), permit);
@@ -207,8 +226,11 @@ impl Upload {
         self.bytes.fetch_add(piece.len() as u64, Ordering::Relaxed);
         let upload = Arc::clone(self);
         let task = runtime.spawn(async move {
-            match upload.send(number, piece).await {
-                Ok(piece) => lock(&upload.pieces).push(piece),
+            match upload.send(number, piece.clone()).await {
+                Ok(sent) => {
+                    lock(&upload.pieces).push(sent);
+                    upload.attempt.reuse(piece);
+                }
                 Err(error) => upload.attempt.fail(error),
             }
             drop(permit);

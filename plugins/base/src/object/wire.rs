@@ -10,7 +10,7 @@ use futures_util::{FutureExt as _, stream};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use opendal::{Buffer, HttpBody, HttpTransport};
 use rivet_plugin_api::{Error, Result, WriteRequest};
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, timeout, timeout_at};
 
 use super::failure::{Failure, Refusal};
 use super::sign::Sign;
@@ -18,22 +18,19 @@ use crate::net;
 
 mod body;
 
-use body::{Metered, Progress};
+use body::{IDLE, Metered, Progress};
 
 /// For a name to be resolved, a connection and its encryption.
 const CONNECT: Duration = Duration::from_secs(10);
-
-/// Without any sign of life. A store that has taken a piece may take its time to answer.
-const IDLE: Duration = Duration::from_secs(30);
-
-/// A link as slow as this is still waited for.
-const SLOWEST_BYTES_PER_S: u64 = 64 << 10;
 
 /// For the body of an answer, which is small.
 const ANSWER: Duration = Duration::from_mins(1);
 
 /// The longest pause before a request is repeated. Who asks for more gets it from the host, which repeats the attempt.
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+
+/// How often a request that found no answer is repeated: another connection may find one, and each takes half a minute.
+const SILENCES: u32 = 1;
 
 /// How often a single request may be repeated.
 #[derive(Clone, Copy, Debug, Default)]
@@ -140,13 +137,14 @@ impl Wire {
 
     /// Sends a request until it succeeds or no repetition can help.
     pub(crate) async fn send(&self, request: &Request) -> Sent {
-        let (mut used, mut in_doubt, mut reloaded) = (0, false, false);
+        let (mut used, mut in_doubt, mut reloaded, mut silences) = (0, false, false, 0);
         loop {
             let failure = match self.send_once(request).await {
                 Ok(answer) => return Sent { outcome: Ok(answer), in_doubt },
                 Err(failure) => failure,
             };
             in_doubt |= failure.is_doubtful;
+            silences += u32::from(failure.is_silence());
             match &self.shared.signer {
                 Some(signer) if failure.is_stale && !reloaded => {
                     tracing::info!("loading the credentials again: {}", failure.error);
@@ -154,7 +152,8 @@ impl Wire {
                     reloaded = true;
                 }
                 _ => {
-                    let Some(pause) = self.retry.pause(used, &failure) else {
+                    let pause = self.retry.pause(used, &failure).filter(|_| silences <= SILENCES);
+                    let Some(pause) = pause else {
                         return Sent { outcome: Err(failure), in_doubt };
                     };
                     used += 1;
@@ -195,13 +194,13 @@ impl Wire {
 
     /// Waits for the answer as long as there is progress.
     async fn answer(&self, request: reqwest::Request, progress: &Progress) -> std::result::Result<Answer, Failure> {
+        let length = request.body().and_then(|body| http_body::Body::size_hint(body).exact()).unwrap_or(0);
         let mut answer = self.shared.client.execute(request).boxed();
         let answer = loop {
-            let before = progress.sent();
-            let allowance = Duration::from_secs(before.min(8 << 20) / SLOWEST_BYTES_PER_S);
-            match timeout(IDLE + allowance, &mut answer).await {
+            let patience = progress.patience(length);
+            match timeout_at(patience, &mut answer).await {
                 Ok(answer) => break answer.map_err(|e| self.broken(&e))?,
-                Err(_) if progress.sent() > before => {}
+                Err(_) if progress.patience(length) > patience => {}
                 Err(_) => return Err(self.silence()),
             }
         };

@@ -3,7 +3,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::SystemTime;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::{Gcs, JSON, Message, answer, decode};
@@ -68,6 +72,10 @@ impl Tokens {
             let body = String::from_utf8_lossy(&request.body);
             let form = fields(&body);
             let value = |name: &str| form.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str());
+            let is_assertion = value("grant_type").ends_with("jwt-bearer");
+            if is_assertion && !is_timely(value("assertion")) {
+                return Some(untimely());
+            }
             let grant = match value("grant_type") {
                 "refresh_token" if value("refresh_token") == REFRESH => Grant::Refresh,
                 "urn:ietf:params:oauth:grant-type:jwt-bearer" if value("assertion").split('.').count() == 3 => {
@@ -100,6 +108,24 @@ impl Tokens {
         });
         answer(200, &JSON, body.to_string())
     }
+}
+
+/// Whether a signed statement was made in these minutes, by whoever's clock.
+fn is_timely(assertion: &str) -> bool {
+    let claims = assertion.split('.').nth(1).and_then(|claims| BASE64_URL_SAFE_NO_PAD.decode(claims).ok());
+    let claims: Value = claims.and_then(|claims| serde_json::from_slice(&claims).ok()).unwrap_or_default();
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    claims["iat"].as_u64().is_some_and(|iat| iat.abs_diff(now) < 600)
+}
+
+/// What Google says then.
+fn untimely() -> Message {
+    let why = "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat \
+               and exp values in the JWT claim.";
+    let date = Command::new("date").args(["-u", "+%a, %d %b %Y %H:%M:%S GMT"]).env("LC_ALL", "C").output().unwrap();
+    let date = String::from_utf8(date.stdout).unwrap();
+    let body = json!({ "error": "invalid_grant", "error_description": why }).to_string();
+    answer(400, &[JSON[0], ("Date", date.trim())], body)
 }
 
 /// The fields of a form or of a JSON object.

@@ -113,3 +113,39 @@ fn google_says_it_in_json() {
     assert_eq!(Refusal::of(br#"{"error": {"code": 404, "message": "Not Found"}}"#).message, "Not Found");
     assert!(Refusal::of(br#"{"name": "x"}"#).code.is_empty());
 }
+
+#[test]
+fn the_right_that_is_missing_is_named() {
+    let google = "a@p.iam.gserviceaccount.com does not have storage.objects.create access to the Google Cloud Storage \
+                  object. Permission 'storage.objects.create' denied on resource (or it may not exist).";
+    let json = format!(
+        r#"{{"error": {{"code": 403, "message": "{google}", "errors": [{{"domain": "global", "reason": "forbidden"}}]}}}}"#
+    );
+    let amazon = "<Error><Code>AccessDenied</Code><Message>User: arn:aws:iam::1:user/a is not authorized to perform: \
+                  s3:PutObject on resource: \"arn:aws:s3:::b/k\"</Message></Error>";
+    let details = "<Error><Code>AccessDenied</Code><Message>Access denied.</Message><Details>a@p.iam.gserviceaccount.com \
+                   does not have storage.multipartUploads.create access to the Google Cloud Storage object.</Details></Error>";
+    let cases = [
+        (json.as_str(), "storage.objects.create", "does not have storage.objects.create access"),
+        (amazon, "s3:PutObject", "is not authorized to perform"),
+        (details, "storage.multipartUploads.create", "a@p.iam.gserviceaccount.com does not have"),
+    ];
+    for (body, right, text) in cases {
+        let error = Failure::refused(answer(403, &[], Box::leak(body.to_owned().into_boxed_str()))).error;
+        assert_eq!(error.category(), Category::Auth);
+        assert_eq!(error.hint_text(), Some(format!("grant {right} to these credentials").as_str()));
+        assert!(error.to_string().contains(text), "{error}");
+    }
+    let unnamed = Failure::refused(answer(403, &[], error("AccessDenied", ""))).error;
+    assert!(unnamed.hint_text().is_some_and(|hint| hint.contains("the connector's page")));
+}
+
+#[test]
+fn a_clock_that_is_off_is_told_with_its_drift() {
+    let hint = |headers: &[(&'static str, &'static str)]| {
+        let failure = Failure::refused(answer(403, headers, error("RequestTimeTooSkewed", "")));
+        failure.error.hint_text().unwrap_or_default().to_owned()
+    };
+    assert!(hint(&[("date", "Mon, 03 Jan 2000 10:00:00 GMT")]).ends_with("days ahead of the store's"));
+    assert_eq!(hint(&[]), "set the clock of this machine");
+}
