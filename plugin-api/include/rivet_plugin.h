@@ -1,4 +1,4 @@
-/* The Rivet plug-in ABI, version 1.0, for C, C++, Zig, Go and whatever else can export a C function.
+/* The Rivet plug-in ABI, version 1.1, for C, C++, Zig, Go and whatever else can export a C function.
  *
  * A plug-in is a shared library that exports
  *
@@ -7,7 +7,7 @@
  * and holds a marker in the section ".rivet_plugin", which the host reads before it loads the file:
  *
  *     RV_MARKER("{\"name\":\"counter\",\"version\":\"1.0.0\",\"kinds\":\"source\","
- *               "\"abi\":\"1.0\",\"needs\":\"1.0\",\"panic\":\"unwind\"}");
+ *               "\"abi\":\"" RV_ABI_VERSION "\",\"needs\":\"1.0\",\"panic\":\"unwind\"}");
  *
  * Rules
  *   - Structs that may grow begin with struct_size; fields are only ever appended.
@@ -30,8 +30,13 @@
 extern "C" {
 #endif
 
-#define RV_ABI_MAJOR 1u
-#define RV_ABI_MINOR 0u
+#define RV_ABI_MAJOR 1
+#define RV_ABI_MINOR 1
+
+/* The version as text, for the marker. */
+#define RV_TEXT_OF(number) #number
+#define RV_VERSION_OF(major, minor) RV_TEXT_OF(major) "." RV_TEXT_OF(minor)
+#define RV_ABI_VERSION RV_VERSION_OF(RV_ABI_MAJOR, RV_ABI_MINOR)
 
 #define RV_OK 0     /* done */
 #define RV_END 1    /* no more batches */
@@ -170,12 +175,12 @@ typedef struct RvSource {
     RvCall count;    /* ReadRequest -> number */
     RvCall snapshot; /* -> string */
     RvCall split;    /* SplitRequest -> Split */
-    RvCall tables;   /* TablesRequest -> Tables */
     int32_t (*read)(void *handle, RvStr request_json, const RvCancel *cancel, void **reader, RvArrowSchema *schema,
                     RvError *err);
     int32_t (*next_batch)(void *reader, RvArrowArray *out, RvError *err); /* a struct array, or RV_END */
     RvClose close_reader; /* also in the middle; the reader is gone whatever it returns */
     RvClose close;        /* readers may outlive the handle */
+    RvCall tables;        /* since 1.1: TablesRequest -> Tables */
 } RvSource;
 
 typedef struct RvProgress {
@@ -220,6 +225,28 @@ typedef struct RvPlugin {
 } RvPlugin;
 
 const RvPlugin *rivet_plugin_entry(void);
+
+/* A compiler that lays the structs out in another way cannot build a plug-in. */
+#ifdef __cplusplus
+#define RV_ASSERT_SIZE(type, bytes) static_assert(sizeof(type) == bytes, "layout of " #type)
+#else
+#define RV_ASSERT_SIZE(type, bytes) _Static_assert(sizeof(type) == bytes, "layout of " #type)
+#endif
+#if UINTPTR_MAX == UINT64_MAX
+RV_ASSERT_SIZE(RvStr, 16);
+RV_ASSERT_SIZE(RvBuf, 40);
+RV_ASSERT_SIZE(RvError, 56);
+RV_ASSERT_SIZE(RvCancel, 32);
+RV_ASSERT_SIZE(RvField, 48);
+RV_ASSERT_SIZE(RvLog, 80);
+RV_ASSERT_SIZE(RvHost, 48);
+RV_ASSERT_SIZE(RvArrowSchema, 72);
+RV_ASSERT_SIZE(RvArrowArray, 80);
+RV_ASSERT_SIZE(RvSource, 112);
+RV_ASSERT_SIZE(RvProgress, 16);
+RV_ASSERT_SIZE(RvDestination, 88);
+RV_ASSERT_SIZE(RvPlugin, 104);
+#endif
 
 #ifdef __cplusplus
 }

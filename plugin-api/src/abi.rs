@@ -1,4 +1,4 @@
-//! The stable plug-in ABI, version 1: a plain C table, the same as `include/rivet_plugin.h`.
+//! The stable plug-in ABI, major version 1: a plain C table, the same as `include/rivet_plugin.h`.
 //!
 //! Rules that hold for every struct and call:
 //!
@@ -19,12 +19,22 @@ use std::ffi::c_void;
 
 use abi_stable::StableAbi;
 
+mod version;
+mod layout;
 pub mod arrow;
 mod vet;
 mod guard;
 mod log;
 mod table;
 pub mod export;
+#[cfg(feature = "host")]
+pub mod frozen;
+#[cfg(feature = "host")]
+mod compare;
+#[cfg(feature = "host")]
+mod take;
+#[cfg(feature = "host")]
+mod elf;
 #[cfg(feature = "host")]
 mod inspect;
 #[cfg(feature = "host")]
@@ -37,17 +47,17 @@ mod handle;
 pub use guard::{category_code, init_panic_hook};
 #[cfg(feature = "host")]
 pub use {
+    compare::layout_text,
+    elf::Library,
     handle::{DestinationHandle, ReaderHandle, SourceHandle, WriterHandle},
     inspect::{Marker, Refusal, inspect},
     load::{Plugin, Trust},
 };
 
 pub use arrow::{RvArrowArray, RvArrowSchema};
+pub use layout::{RvRustHeader, RvTables};
+pub use version::{ABI_MAJOR, ABI_MINOR};
 
-/// The major version: another one is another contract.
-pub const ABI_MAJOR: u32 = 1;
-/// The minor version: a higher one only appends.
-pub const ABI_MINOR: u32 = 0;
 /// The symbol every plug-in exports: a function without arguments that returns a pointer to [`RvPlugin`].
 pub const ENTRY_SYMBOL: &str = "rivet_plugin_entry";
 /// The ELF section that holds the marker, which the host reads before it loads the file.
@@ -243,7 +253,7 @@ pub struct RvOpen(
 
 /// The calls of a source. A call may be NULL when its capability is not announced.
 #[repr(C)]
-#[derive(StableAbi)]
+#[derive(Clone, Copy, StableAbi)]
 pub struct RvSource {
     /// Size of this struct.
     pub struct_size: u32,
@@ -265,8 +275,6 @@ pub struct RvSource {
     pub snapshot: RvCall,
     /// [`SplitRequest`](crate::SplitRequest); answers a [`Split`](crate::Split).
     pub split: RvCall,
-    /// [`TablesRequest`](crate::TablesRequest); answers [`Tables`](crate::Tables).
-    pub tables: RvCall,
     /// Starts reading; fills `reader` and, for the receiver to release, `schema`.
     pub read: extern "C" fn(
         handle: *mut c_void,
@@ -282,11 +290,13 @@ pub struct RvSource {
     pub close_reader: RvClose,
     /// Ends the handle. Readers may outlive it.
     pub close: RvClose,
+    /// Since 1.1. [`TablesRequest`](crate::TablesRequest); answers [`Tables`](crate::Tables).
+    pub tables: RvCall,
 }
 
 /// The calls of a destination. A call may be NULL when its capability is not announced.
 #[repr(C)]
-#[derive(StableAbi)]
+#[derive(Clone, Copy, StableAbi)]
 pub struct RvDestination {
     /// Size of this struct.
     pub struct_size: u32,
@@ -338,7 +348,7 @@ pub struct RvProgress {
 
 /// What `rivet_plugin_entry` returns. Lives as long as the process.
 #[repr(C)]
-#[derive(StableAbi)]
+#[derive(Clone, Copy, StableAbi)]
 pub struct RvPlugin {
     /// Size of this struct.
     pub struct_size: u32,
@@ -371,33 +381,3 @@ pub struct RvPlugin {
 #[expect(unsafe_code, reason = "a table of constants is shared between threads")]
 // SAFETY: the table is immutable and its pointers lead to immutable statics.
 unsafe impl Sync for RvPlugin {}
-
-/// How a Rust plug-in describes the layout of its tables to abi_stable.
-#[repr(C)]
-pub struct RvRustHeader {
-    /// abi_stable's own version and layout; read before anything else of it.
-    pub abi_stable: abi_stable::library::AbiHeader,
-    /// The layout of [`RvTables`] as the plug-in was compiled.
-    pub tables: extern "C" fn() -> &'static abi_stable::type_layout::TypeLayout,
-}
-
-/// Names every struct of the contract, so that one layout covers them all.
-#[repr(C)]
-#[derive(StableAbi)]
-pub struct RvTables {
-    plugin: RvPlugin,
-    host: RvHost,
-    source: RvSource,
-    destination: RvDestination,
-    cancel: RvCancel,
-    log: RvLog,
-    field: RvField,
-}
-
-#[cfg(target_pointer_width = "64")]
-const _: () = {
-    assert!(size_of::<RvStr>() == 16 && size_of::<RvBuf>() == 40 && size_of::<RvError>() == 56);
-    assert!(size_of::<RvCancel>() == 32 && size_of::<RvHost>() == 48 && size_of::<RvField>() == 48);
-    assert!(size_of::<RvLog>() == 80 && size_of::<RvPlugin>() == 104 && size_of::<RvProgress>() == 16);
-    assert!(size_of::<RvSource>() == 112 && size_of::<RvDestination>() == 88);
-};

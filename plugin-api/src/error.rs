@@ -96,6 +96,7 @@ pub struct Error(Box<Inner>);
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Inner {
+    #[serde(deserialize_with = "known_category")]
     category: Category,
     message: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -106,6 +107,12 @@ struct Inner {
     code: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     retry_after_ms: Option<u64>,
+}
+
+/// A category of a newer version of the contract counts as permanent, and the rest of the error is kept.
+fn known_category<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Category, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    Ok(Category::ALL.into_iter().find(|category| category.as_str() == name).unwrap_or(Category::Permanent))
 }
 
 /// The result of every call of a connector.

@@ -27,10 +27,10 @@ fn c_header_has_the_same_layout() {
         RvHost { struct_size, abi_major, abi_minor, max_level, linked, reserved, ctx, log_enabled, log }
         RvArrowSchema { format, name, metadata, flags, n_children, children, dictionary, release, private_data }
         RvArrowArray { length, null_count, offset, n_buffers, n_children, buffers, children, dictionary, release, private_data }
-        RvSource { struct_size, reserved, open, probe, describe, explain, bounds, count, snapshot, split, tables,
-            read, next_batch, close_reader, close }
+        RvSource { struct_size, reserved, open, probe, describe, explain, bounds, count, snapshot, split, read,
+            next_batch, close_reader, close, tables }
         RvProgress { buffered, written }
-        RvDestination { struct_size, reserved, open, probe, begin, write, finish, abort, stat, remove, close }
+        RvDestination { struct_size, reserved, open, probe, begin, write, finish, abort, stat, remove, put, close }
         RvPlugin { struct_size, abi_major, abi_minor, needs_minor, name, version, init, spec, source, destination,
             get_extension, rust_header, marker }
     }

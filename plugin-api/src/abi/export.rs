@@ -8,35 +8,37 @@ use super::guard::{guard, init_panic_hook};
 use super::table::{DestinationTable, SourceTable, answer};
 use super::{
     ABI_MAJOR, ABI_MINOR, MARKER_MAGIC, RV_OK, RvBuf, RvDestination, RvError, RvHost, RvPlugin, RvRustHeader, RvSource,
-    RvStr, RvTables,
+    RvStr,
 };
 use crate::{Destination, DestinationSpec, Locations, Source, SourceSpec, Spec, options_schema};
 
 /// Makes a plug-in of one or both halves: `export_connector!("name", source: S, destination: D);`.
 ///
 /// `S` implements [`Source`], `D` [`Destination`]; either may be left out. Version, description and licence come from
-/// the crate's `Cargo.toml`. The crate is built with `crate-type = ["cdylib"]` (add `"rlib"` to link it into a custom
+/// the crate's `Cargo.toml`. `needs: 1` at the end says that hosts older than plug-in ABI 1.1 are of no use to the
+/// connector; without it hosts of every minor version load it. The crate is built with `crate-type = ["cdylib"]` (add `"rlib"` to link it into a custom
 /// distribution: its `linked` feature, when it has one, leaves the entry symbol out).
 #[macro_export]
 macro_rules! export_connector {
-    ($name:literal, source: $source:ty $(,)?) => {
-        $crate::export_connector!(@export $name, "source",
+    ($name:literal, source: $source:ty $(, needs: $needs:literal)? $(,)?) => {
+        $crate::export_connector!(@export $name, "source", [$($needs)?],
             Some($crate::abi::export::source_table::<$source>()), None,
             Some($crate::abi::export::source_spec::<$source>()), None);
     };
-    ($name:literal, destination: $destination:ty $(,)?) => {
-        $crate::export_connector!(@export $name, "destination",
+    ($name:literal, destination: $destination:ty $(, needs: $needs:literal)? $(,)?) => {
+        $crate::export_connector!(@export $name, "destination", [$($needs)?],
             None, Some($crate::abi::export::destination_table::<$destination>()),
             None, Some($crate::abi::export::destination_spec::<$destination>()));
     };
-    ($name:literal, source: $source:ty, destination: $destination:ty $(,)?) => {
-        $crate::export_connector!(@export $name, "source,destination",
+    ($name:literal, source: $source:ty, destination: $destination:ty $(, needs: $needs:literal)? $(,)?) => {
+        $crate::export_connector!(@export $name, "source,destination", [$($needs)?],
             Some($crate::abi::export::source_table::<$source>()),
             Some($crate::abi::export::destination_table::<$destination>()),
             Some($crate::abi::export::source_spec::<$source>()),
             Some($crate::abi::export::destination_spec::<$destination>()));
     };
-    (@export $name:literal, $kinds:literal, $source:expr, $destination:expr, $source_spec:expr, $destination_spec:expr) => {
+    (@export $name:literal, $kinds:literal, [$($needs:literal)?], $source:expr, $destination:expr,
+        $source_spec:expr, $destination_spec:expr) => {
         /// The plug-in's table, for a host that links this crate in.
         pub static PLUGIN: $crate::abi::RvPlugin = $crate::abi::export::plugin::<RivetExport>();
 
@@ -46,6 +48,7 @@ macro_rules! export_connector {
         impl $crate::abi::export::Export for RivetExport {
             const NAME: &'static str = $name;
             const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+            const NEEDS: u32 = $crate::abi_needs!($($needs)?);
             const MARKER: &'static [u8] = &RIVET_MARKER;
             const SOURCE: Option<&'static $crate::abi::RvSource> = $source;
             const DESTINATION: Option<&'static $crate::abi::RvDestination> = $destination;
@@ -62,16 +65,7 @@ macro_rules! export_connector {
             }
         }
 
-        #[used]
-        #[cfg_attr(target_os = "linux", unsafe(link_section = ".rivet_plugin"))]
-        static RIVET_MARKER: [u8; RIVET_MARKER_TEXT.len()] = $crate::abi::export::marker(RIVET_MARKER_TEXT);
-        const RIVET_MARKER_TEXT: &str = if cfg!(panic = "unwind") {
-            concat!("\x7fRIVET-PLUGIN\0\x01\n{\"name\":\"", $name, "\",\"version\":\"", env!("CARGO_PKG_VERSION"),
-                "\",\"kinds\":\"", $kinds, "\",\"abi\":\"1.0\",\"needs\":\"1.0\",\"panic\":\"unwind\"}\0")
-        } else {
-            concat!("\x7fRIVET-PLUGIN\0\x01\n{\"name\":\"", $name, "\",\"version\":\"", env!("CARGO_PKG_VERSION"),
-                "\",\"kinds\":\"", $kinds, "\",\"abi\":\"1.0\",\"needs\":\"1.0\",\"panic\":\"abort\"}\0")
-        };
+        $crate::export_marker!($name, $kinds, [$($needs)?]);
 
         // The lint is judged at the module around the `cfg`, and fires only in crates without the feature.
         #[allow(unexpected_cfgs, reason = "a connector need not declare the feature")]
@@ -86,11 +80,36 @@ macro_rules! export_connector {
     };
 }
 
+/// The marker of a crate, as `RIVET_MARKER`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! export_marker {
+    ($name:literal, $kinds:literal, [$($needs:literal)?]) => {
+        #[used]
+        #[cfg_attr(target_os = "linux", unsafe(link_section = ".rivet_plugin"))]
+        static RIVET_MARKER: [u8; RIVET_MARKER_TEXT.len()] = $crate::abi::export::marker(RIVET_MARKER_TEXT);
+        const RIVET_MARKER_TEXT: &str = if cfg!(panic = "unwind") {
+            $crate::export_marker!(@text $name, $kinds, [$($needs)?], "unwind")
+        } else {
+            $crate::export_marker!(@text $name, $kinds, [$($needs)?], "abort")
+        };
+    };
+    (@text $name:literal, $kinds:literal, [$($needs:literal)?], $panic:literal) => {
+        concat!(
+            "\x7fRIVET-PLUGIN\0\x01\n{\"name\":\"", $name, "\",\"version\":\"", env!("CARGO_PKG_VERSION"),
+            "\",\"kinds\":\"", $kinds, "\",\"abi\":\"", $crate::abi_major!(), ".", $crate::abi_minor!(),
+            "\",\"needs\":\"", $crate::abi_major!(), ".", $crate::abi_needs!($($needs)?),
+            "\",\"panic\":\"", $panic, "\"}\0"
+        )
+    };
+}
+
 /// What [`export_connector!`](crate::export_connector) says about a crate.
 #[doc(hidden)]
 pub trait Export {
     const NAME: &'static str;
     const VERSION: &'static str;
+    const NEEDS: u32 = 0;
     const MARKER: &'static [u8];
     const SOURCE: Option<&'static RvSource>;
     const DESTINATION: Option<&'static RvDestination>;
@@ -122,11 +141,12 @@ pub const fn plugin<P: Export>() -> RvPlugin {
             None => ptr::null(),
         }
     }
+    assert!(P::NEEDS <= ABI_MINOR, "a connector cannot need more than the version that it is built with");
     RvPlugin {
         struct_size: size_of::<RvPlugin>() as u32,
         abi_major: ABI_MAJOR,
         abi_minor: ABI_MINOR,
-        needs_minor: 0,
+        needs_minor: P::NEEDS,
         name: RvStr::new(P::NAME),
         version: RvStr::new(P::VERSION),
         init,
@@ -139,12 +159,7 @@ pub const fn plugin<P: Export>() -> RvPlugin {
     }
 }
 
-static RUST_HEADER: RvRustHeader =
-    RvRustHeader { abi_stable: abi_stable::library::AbiHeader::VALUE, tables: tables_layout };
-
-extern "C" fn tables_layout() -> &'static abi_stable::type_layout::TypeLayout {
-    <RvTables as abi_stable::StableAbi>::LAYOUT
-}
+static RUST_HEADER: RvRustHeader = RvRustHeader::CURRENT;
 
 #[doc(hidden)]
 #[must_use]

@@ -7,12 +7,12 @@ use std::fs::File;
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
-use abi_stable::abi_stability::abi_checking::check_layout_compatibility;
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW, Symbol};
 
 use super::handle::{self, DestinationHandle, SourceHandle};
 use super::inspect::Refusal;
-use super::{ABI_MAJOR, ABI_MINOR, ENTRY_SYMBOL, RvHost, RvPlugin, RvRustHeader, RvTables, host_log};
+use super::take::take;
+use super::{ABI_MAJOR, ABI_MINOR, ENTRY_SYMBOL, RvCall, RvDestination, RvHost, RvPlugin, RvSource, compare, host_log};
 use crate::{Cancel, Error, Result, Spec};
 
 /// How far a plug-in's batches are checked.
@@ -25,17 +25,19 @@ pub enum Trust {
 }
 
 /// A loaded or linked plug-in.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Plugin {
-    table: &'static RvPlugin,
+    abi: (u32, u32),
+    source: Option<&'static RvSource>,
+    destination: Option<&'static RvDestination>,
     spec: Spec,
     path: Option<PathBuf>,
     trust: Trust,
 }
 
-impl std::fmt::Debug for RvPlugin {
+impl std::fmt::Debug for Plugin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "RvPlugin(abi {}.{})", self.abi_major, self.abi_minor)
+        f.debug_struct("Plugin").field("abi", &self.abi).field("spec", &self.spec).field("path", &self.path).finish()
     }
 }
 
@@ -56,21 +58,26 @@ impl Plugin {
         // SAFETY: the marker says that the symbol is an entry of this contract.
         let entry: Symbol<extern "C" fn() -> *const RvPlugin> = unsafe { library.get(ENTRY_SYMBOL.as_bytes()) }
             .map_err(|_| refuse(format!("has no symbol \"{ENTRY_SYMBOL}\"")))?;
-        // SAFETY: the entry returns NULL or a table that lives as long as the process, since nothing is unloaded.
-        let table = unsafe { entry().as_ref() };
+        let table = entry();
         std::mem::forget(library);
-        let table = table.ok_or_else(|| refuse("its entry returned nothing".into()))?;
-        Self::checked(table, Some(path.to_owned()), trust).map_err(|e| refuse(e.to_string()))
+        // SAFETY: the entry returns NULL or a table that lives as long as the process, since nothing is unloaded.
+        unsafe { Self::checked(table, Some(path.to_owned()), trust) }.map_err(|e| refuse(e.to_string()))
     }
 
     /// Takes in a plug-in that is linked into this binary.
     pub fn linked(table: &'static RvPlugin) -> Result<Self> {
         super::init_panic_hook();
-        Self::checked(table, None, Trust::Bundled)
+        // SAFETY: a reference to a table that lives as long as the process.
+        unsafe { Self::checked(table, None, Trust::Bundled) }
     }
 
-    fn checked(table: &'static RvPlugin, path: Option<PathBuf>, trust: Trust) -> Result<Self> {
-        if (table.struct_size as usize) < size_of::<RvPlugin>() || table.abi_major != ABI_MAJOR {
+    /// # Safety
+    /// `table` must be NULL, or lead to a table that is as long as it says and lives as long as the process, and so must
+    /// the pointers in it.
+    unsafe fn checked(table: *const RvPlugin, path: Option<PathBuf>, trust: Trust) -> Result<Self> {
+        // SAFETY: promised by the caller.
+        let table = unsafe { take(table)? }.ok_or_else(|| Error::internal("its entry returned nothing"))?;
+        if table.abi_major != ABI_MAJOR {
             return Err(Error::internal(format!(
                 "was built for plug-in ABI {}.{}; this host speaks {ABI_MAJOR}.0 to {ABI_MAJOR}.{ABI_MINOR}",
                 table.abi_major, table.abi_minor
@@ -82,36 +89,44 @@ impl Plugin {
                 table.needs_minor
             )));
         }
-        // A newer minor version has appended fields, which abi_stable would take for another layout.
-        if table.abi_minor == ABI_MINOR {
-            check_layout(table)?;
-        }
+        compare::check(table)?;
+        // SAFETY: promised by the caller.
+        let (source, destination) = unsafe { (take(table.source)?, take(table.destination)?) };
         // SAFETY: the name is a constant of the table.
         let name = unsafe { table.name.to_text() };
         handle::call(&name, "init", |err| (table.init)(host_for(&name, path.is_none()), err))?;
         let spec: Spec = handle::answer(&name, "spec", |out, err| (table.spec)(out, err))?;
-        let plugin = Self { table, spec, path, trust };
-        plugin.check_tables()?;
+        if source.is_some() != spec.source.is_some() || destination.is_some() != spec.destination.is_some() {
+            return Err(Error::internal("its tables and its spec disagree about being a source or a destination"));
+        }
+        let mut plugin = Self { abi: (table.abi_major, table.abi_minor), source, destination, spec, path, trust };
+        plugin.keep_to_the_tables();
         Ok(plugin)
     }
 
-    /// What the spec announces must exist, and be as long as this host's view of it.
-    fn check_tables(&self) -> Result<()> {
-        let (source, destination) = self.tables();
-        let short = source.is_some_and(|t| (t.struct_size as usize) < size_of::<super::RvSource>())
-            || destination.is_some_and(|t| (t.struct_size as usize) < size_of::<super::RvDestination>());
-        if short {
-            return Err(Error::internal("its tables are shorter than plug-in ABI 1.0"));
+    /// A capability whose call is absent is not one: the table of an older plug-in ends before the call.
+    fn keep_to_the_tables(&mut self) {
+        let only = |announced: &mut bool, call: RvCall, name: &str| {
+            if *announced && call.0.is_none() {
+                tracing::debug!("plug-in \"{}\" announces \"{name}\" and has no such call", self.spec.name);
+                *announced = false;
+            }
+        };
+        if let (Some(half), Some(table)) = (&mut self.spec.source, self.source) {
+            let can = &mut half.capabilities;
+            only(&mut can.explain, table.explain, "explain");
+            only(&mut can.bounds, table.bounds, "bounds");
+            only(&mut can.count, table.count, "count");
+            only(&mut can.snapshot, table.snapshot, "snapshot");
+            only(&mut can.split, table.split, "split");
+            only(&mut can.tables, table.tables, "tables");
         }
-        if source.is_some() != self.spec.source.is_some() || destination.is_some() != self.spec.destination.is_some() {
-            return Err(Error::internal("its tables and its spec disagree about being a source or a destination"));
+        if let (Some(half), Some(table)) = (&mut self.spec.destination, self.destination) {
+            let can = &mut half.capabilities;
+            only(&mut can.stat, table.stat, "stat");
+            only(&mut can.remove, table.remove, "remove");
+            only(&mut can.put, table.put, "put");
         }
-        Ok(())
-    }
-
-    fn tables(&self) -> (Option<&'static super::RvSource>, Option<&'static super::RvDestination>) {
-        // SAFETY: the pointers are NULL or lead to statics of the plug-in.
-        unsafe { (self.table.source.as_ref(), self.table.destination.as_ref()) }
     }
 
     /// What the plug-in says about itself.
@@ -126,39 +141,24 @@ impl Plugin {
 
     /// The ABI it was built for.
     pub fn abi(&self) -> (u32, u32) {
-        (self.table.abi_major, self.table.abi_minor)
+        self.abi
     }
 
     /// Opens its source half.
     pub fn open_source(&self, options: &serde_json::Value, cancel: &Cancel) -> Result<SourceHandle> {
-        let table = self.tables().0.ok_or_else(|| self.lacks("source"))?;
+        let table = self.source.ok_or_else(|| self.lacks("source"))?;
         SourceHandle::open(&self.spec.name, table, options, cancel, self.trust == Trust::Foreign)
     }
 
     /// Opens its destination half.
     pub fn open_destination(&self, options: &serde_json::Value, cancel: &Cancel) -> Result<DestinationHandle> {
-        let table = self.tables().1.ok_or_else(|| self.lacks("destination"))?;
+        let table = self.destination.ok_or_else(|| self.lacks("destination"))?;
         DestinationHandle::open(&self.spec.name, table, options, cancel)
     }
 
     fn lacks(&self, kind: &str) -> Error {
         Error::config(format!("connector \"{}\" is not a {kind}", self.spec.name))
     }
-}
-
-/// abi_stable compares the layout the plug-in was compiled with; other languages send no header.
-fn check_layout(table: &RvPlugin) -> Result<()> {
-    // SAFETY: NULL, or a header that lives as long as the process.
-    let Some(header) = (unsafe { table.rust_header.cast::<RvRustHeader>().as_ref() }) else { return Ok(()) };
-    if !header.abi_stable.is_valid() {
-        return Err(Error::internal("its Rust layout description is of another format: rebuild it"));
-    }
-    let expected = <RvTables as abi_stable::StableAbi>::LAYOUT;
-    check_layout_compatibility(expected, (header.tables)()).map_err(|e| {
-        let text = format!("{e:#?}");
-        tracing::debug!("{text}");
-        Error::internal("its tables have another layout than plug-in ABI 1.0: rebuild it with this version of the SDK")
-    })
 }
 
 /// The host's table for one plug-in; leaked, as the plug-in may log for as long as the process lives.
@@ -183,5 +183,10 @@ fn loader_text(e: &libloading::Error, opened: &str) -> String {
         libloading::Error::DlOpen { source } => source.to_string(),
         other => other.to_string(),
     };
-    text.replace(&format!("{opened}: "), "")
+    let text = text.replace(&format!("{opened}: "), "");
+    if text.contains("static TLS") {
+        // Allocators such as jemalloc claim thread-local storage that only a program has from its start.
+        return text + " (build it without the initial-exec TLS model, or with another allocator)";
+    }
+    text
 }

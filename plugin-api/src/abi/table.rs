@@ -93,8 +93,15 @@ extern "C" fn interrupted(token: *mut c_void) {
 fn request<T: DeserializeOwned>(json: RvStr) -> Result<T> {
     // SAFETY: in-strings are readable for the call.
     let text = unsafe { json.to_text() };
-    serde_json::from_str(&text)
-        .map_err(|e| Error::internal(format!("the host sent a request that cannot be read: {e}")))
+    serde_json::from_str(&text).map_err(|e| {
+        let why = e.to_string();
+        if why.starts_with("unknown variant") {
+            // A newer host has words that this connector was built without.
+            let error = Error::unsupported(format!("the host asks for what this connector does not know: {why}"));
+            return error.hint("update the plug-in");
+        }
+        Error::internal(format!("the host sent a request that cannot be read: {why}"))
+    })
 }
 
 pub(super) fn answer<T: Serialize>(out: *mut RvBuf, value: &T) -> Result<i32> {
@@ -161,11 +168,11 @@ impl<S: Source> SourceTable<S> {
         count: RvCall(Some(Self::count)),
         snapshot: RvCall(Some(Self::snapshot)),
         split: RvCall(Some(Self::split)),
-        tables: RvCall(Some(Self::tables)),
         read: Self::read,
         next_batch,
         close_reader: RvClose(Some(close_reader)),
         close: RvClose(Some(close::<S>)),
+        tables: RvCall(Some(Self::tables)),
     };
 
     extern "C" fn open(o: RvStr, cancel: *const RvCancel, out: *mut *mut c_void, err: *mut RvError) -> i32 {

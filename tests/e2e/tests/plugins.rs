@@ -110,7 +110,7 @@ fn bad_files_are_each_named_and_refused_while_the_good_ones_work() {
         ("libtruncated.so", good[..good.len() / 2].to_vec(), "truncated"),
         ("libstub.so", good[..40].to_vec(), ""),
         ("libother.so", fs::read(libc).unwrap(), "not a rivet plug-in"),
-        ("libmajor.so", replaced(&good, b"\"abi\":\"1.0\"", b"\"abi\":\"2.0\""), "2.0"),
+        ("libmajor.so", replaced(&good, b"\"abi\":\"1.1\"", b"\"abi\":\"2.1\""), "2.1"),
         ("libsymbol.so", replaced(&good, b"rivet_plugin_entry\0", b"rivet_plugin_entrx\0"), "rivet_plugin_entry"),
     ];
     for (name, bytes, _) in &bad {

@@ -5,7 +5,7 @@
 #include "rivet_plugin.h"
 
 RV_MARKER("{\"name\":\"bad_batch\",\"version\":\"1.0.0\",\"kinds\":\"source\","
-          "\"abi\":\"1.0\",\"needs\":\"1.0\",\"panic\":\"unwind\"}");
+          "\"abi\":\"" RV_ABI_VERSION "\",\"needs\":\"1.0\",\"panic\":\"unwind\"}");
 
 #define TEXT(s) ((RvStr){(const uint8_t *)(s), sizeof(s) - 1})
 #define IS(name) (strstr(reader->options, "\"" name "\"") != NULL)

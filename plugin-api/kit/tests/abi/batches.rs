@@ -86,7 +86,7 @@ fn come_from_a_plugin_in_plain_c() {
     let c = support::compile(Path::new(BAD_BATCH));
     for trust in [Trust::Foreign, Trust::Bundled] {
         let plugin = support::load(&c.path, trust).unwrap();
-        assert_eq!((plugin.spec().name.as_str(), plugin.abi()), ("bad_batch", (1, 0)));
+        assert_eq!((plugin.spec().name.as_str(), plugin.abi()), ("bad_batch", (1, 1)));
         let batches = words(&plugin, "nothing").unwrap();
         assert_eq!(batches.len(), 2);
         let column = batches[1].column(0).as_string::<i32>();
