@@ -10,7 +10,7 @@ use clap_complete::Shell;
 
 #[cfg(feature = "verify")]
 pub use plugin::VerifyArgs;
-pub use plugin::{NewArgs, NewKind, NewLanguage, PluginCommand};
+pub use plugin::{InspectArgs, LockArgs, NewArgs, NewKind, NewLanguage, PluginCommand, TrustArgs};
 
 use crate::state::FILE_NAME;
 

@@ -19,6 +19,7 @@ pub enum Code {
     UnknownOption,
     UnknownConnector,
     NotOffered,
+    PluginLock,
     Usage,
     Network,
     Timeout,
@@ -156,6 +157,12 @@ explain! {
         "The connector does not offer what the export asks for.";
         "Its mode, `params` or `manifest` is beyond the connector.";
         "Choose another mode or connector, or update the plug-in."
+    PluginLock "plugin.lock" exit "2":
+        "A plug-in is not the one that `rivet-plugins.lock` beside the configuration names, or that file cannot be read. \
+         Where it is, only what it names is loaded.";
+        "The plug-in was updated, or replaced by something else.", "It was installed after the file was written.",
+        "The file was written on another platform.", "The file was damaged by a merge.";
+        "Install the plug-in that is named, or accept what is installed with `rivet plugin lock --update NAME`."
     Usage "usage" exit "2":
         "The command line asks for what cannot be.";
         "An export, file or connector that it names does not exist.", "`--param` without `=`.",

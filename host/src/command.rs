@@ -16,26 +16,25 @@ use std::path::Path;
 use rivet_plugin_api::abi::RvPlugin;
 
 use crate::cli::{Cli, Command};
+use crate::config::Config;
 use crate::error::{Error, Result, exit};
-use crate::plugin::{Catalog, SearchPath};
+use crate::plugin::Finder;
 use crate::report::apart;
-use crate::{cli, environment, secret};
+use crate::{cli, secret};
 
 /// Runs the command and answers the process's exit code.
 pub fn run(arguments: &Cli, linked: &[&'static RvPlugin]) -> Result<u8> {
-    let catalog = |config: &[std::path::PathBuf]| -> Result<Catalog> {
-        let search = SearchPath::new(&arguments.plugin_dir, &environment, config);
-        Catalog::new(linked, search).map_err(Error::Usage)
-    };
+    let finder = Finder { linked, dirs: &arguments.plugin_dir };
+    let catalog = |config: Option<&Config>| finder.catalog(config);
     match &arguments.command {
         Command::Run(args) => run::run(args, &arguments.plugin_dir, catalog),
         Command::Doctor(args) => doctor::doctor(args, catalog),
         Command::Check(args) => check::check(args, catalog),
         Command::State(command) => state::state(command),
-        Command::Init(args) => init::init(args, &catalog(&[])?),
+        Command::Init(args) => init::init(args, &catalog(None)?),
         Command::Metrics { history, last } => state::metrics(history, *last),
         Command::Report(args) => report::report(args),
-        Command::Plugin(command) => plugin::plugin(command, catalog),
+        Command::Plugin(command) => plugin::plugin(command, &finder),
         Command::Schema(cli::SchemaCommand::Config { config }) => schema::config(config.as_deref(), catalog),
         Command::ExplainError { codes } => explain::explain(codes),
         Command::Completions { shell } => {

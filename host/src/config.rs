@@ -14,6 +14,7 @@ mod section;
 mod tuning;
 mod connector;
 mod schema;
+mod options;
 mod resolve;
 mod value;
 mod size;
@@ -43,6 +44,7 @@ pub(crate) use mask::url_secrets;
 pub use mask::userinfo_masked;
 pub use node::Span;
 pub use notifications::{Notifications, Occasion, Slack};
+pub use options::{OptionRow, option_rows};
 pub use resolve::Resolved;
 pub use tuning::{Profile, Tuning, TuningSection};
 #[cfg(feature = "verify")]

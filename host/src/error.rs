@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use rivet_plugin_api::Category;
+
 use crate::code::Code;
 use crate::config::ConfigError;
 use crate::state::{StateError, StateErrorKind};
@@ -74,6 +76,7 @@ impl Error {
                 }
                 codes
             }
+            Self::Usage(e) if e.category() == Category::Conflict => vec![Code::PluginLock],
             Self::Usage(_) => vec![Code::Usage],
             Self::Run(e) => vec![Code::of(e.category())],
             Self::Refused(_) => vec![Code::Refused],

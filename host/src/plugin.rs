@@ -1,6 +1,11 @@
 //! The connectors of this run: found by the name they declare, loaded once, never unloaded.
 
+mod admission;
+mod finder;
+mod lock;
+mod seal;
 mod search;
+mod trust;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -11,7 +16,11 @@ use rivet_plugin_api::Error;
 use rivet_plugin_api::abi::{Plugin, RvPlugin};
 use rivet_plugin_api::suggest::did_you_mean;
 
+pub use admission::{Policy, glance};
+pub use finder::Finder;
+pub use lock::{Entry, FILE_NAME as LOCK_FILE, Lock, platform};
 pub use search::{Found, SearchPath, Verdict};
+pub use trust::Trusted;
 
 /// Which half of a plug-in is wanted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -35,23 +44,25 @@ impl Half {
 /// All plug-ins that can be had, by name.
 pub struct Catalog {
     search: SearchPath,
+    policy: Policy,
     linked: Vec<Arc<Plugin>>,
     loaded: Mutex<HashMap<PathBuf, Arc<Plugin>>>,
 }
 
 impl Catalog {
-    /// The plug-ins linked into this binary, and those in the directories of `search`.
-    pub fn new(linked: &[&'static RvPlugin], search: SearchPath) -> Result<Self, Error> {
+    /// The plug-ins linked into this binary, and those in the directories of `search`, of which `policy` decides.
+    pub fn new(linked: &[&'static RvPlugin], search: SearchPath, policy: Policy) -> Result<Self, Error> {
         let linked = linked.iter().map(|table| Plugin::linked(table).map(Arc::new)).collect::<Result<_, _>>()?;
-        Ok(Self { search, linked, loaded: Mutex::default() })
+        Ok(Self { search, policy, linked, loaded: Mutex::default() })
     }
 
     /// The first plug-in that declares `name` and has the wanted half, loaded.
     pub fn find(&self, name: &str, half: Half) -> Result<Arc<Plugin>, Error> {
         if let Some(plugin) = self.linked.iter().find(|p| p.spec().name == name) {
+            self.check_linked(plugin)?;
             return has(plugin, half).map(|()| Arc::clone(plugin));
         }
-        let found = self.search.scan();
+        let found = self.search.scan(&self.policy);
         let Some(candidate) = found.iter().find(|f| f.name() == Some(name)) else {
             return Err(self.not_found(name, half, &found));
         };
@@ -65,9 +76,16 @@ impl Catalog {
 
     /// The first plug-in of each name, loaded. One that cannot be loaded is a warning.
     pub fn all(&self) -> Vec<Arc<Plugin>> {
-        let mut all = self.linked.clone();
-        for found in self.search.scan() {
-            let Some(name) = found.name().filter(|name| !all.iter().any(|p| p.spec().name == *name)) else { continue };
+        let mut all = Vec::new();
+        for plugin in &self.linked {
+            match self.check_linked(plugin) {
+                Ok(()) => all.push(Arc::clone(plugin)),
+                Err(e) => tracing::warn!("connector \"{}\" is left out: {e}", plugin.spec().name),
+            }
+        }
+        for found in self.search.scan(&self.policy) {
+            let known = |name: &&str| all.iter().chain(&self.linked).any(|p| p.spec().name == **name);
+            let Some(name) = found.name().filter(|name| !known(name)) else { continue };
             match self.load(&found) {
                 Ok(plugin) => all.push(plugin),
                 Err(e) => tracing::warn!("connector \"{name}\" is left out: {e}"),
@@ -78,7 +96,7 @@ impl Catalog {
 
     /// Everything there is, usable or not, in the order of the search: what `rivet plugin list` shows.
     pub fn list(&self) -> (Vec<Arc<Plugin>>, Vec<Found>) {
-        (self.linked.clone(), self.search.scan())
+        (self.linked.clone(), self.search.scan(&self.policy))
     }
 
     /// The directories searched, with the reason for each.
@@ -86,14 +104,27 @@ impl Catalog {
         &self.search
     }
 
+    /// What decides about files.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    fn check_linked(&self, plugin: &Plugin) -> Result<(), Error> {
+        let (spec, Some(lock)) = (plugin.spec(), &self.policy.lock) else { return Ok(()) };
+        lock.check(&spec.name, &spec.version, None).map_err(Error::conflict)
+    }
+
     fn load(&self, found: &Found) -> Result<Arc<Plugin>, Error> {
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(plugin) = loaded.get(&found.path) {
             return Ok(Arc::clone(plugin));
         }
-        let plugin = found.load().map_err(|refusal| {
-            Error::config(format!("plug-in {refusal}"))
-                .hint("`rivet plugin list` shows every plug-in that was looked at")
+        let plugin = found.load(&self.policy).map_err(|refusal| {
+            let text = format!("plug-in {refusal}");
+            if self.policy.lock.as_ref().is_some_and(|lock| lock.refuses(&refusal)) {
+                return Error::conflict(text).hint("`rivet plugin list` compares every plug-in with the lock file");
+            }
+            Error::config(text).hint("`rivet plugin list` shows every plug-in that was looked at")
         })?;
         tracing::debug!(
             "loaded plug-in {} {} from {}",

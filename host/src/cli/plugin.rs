@@ -4,14 +4,37 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::OutputArgs;
+
 #[derive(Debug, Subcommand)]
 pub enum PluginCommand {
     /// Show every plug-in found, in the order of the search, and why others are refused
+    ///
+    /// LOCK says whether a file is the one that rivet-plugins.lock names: `yes`, `no`, or `-` without such a file.
     List {
-        /// Also search the `plugins:` of this configuration.
+        /// Also search the `plugins:` of this configuration, and compare with the lock file beside it.
         #[arg(short, long, value_name = "PATH")]
         config: Option<PathBuf>,
+        #[command(flatten)]
+        output: OutputArgs,
     },
+    /// Look into a plug-in file: what it is, needs, can do and takes
+    ///
+    /// Checksum, marker and what the library asks of the system are read without loading it. Its options and capabilities
+    /// are its own answer, so it is then loaded, if every check allows that. Exits 1 when it is refused.
+    Inspect(InspectArgs),
+    /// Write down which plug-ins are used, to the byte, in rivet-plugins.lock
+    ///
+    /// The file lies beside the configuration, or in the working directory, and holds name, version and SHA-256 of every
+    /// plug-in that is found. Where it is, every command loads only what it names. Keep it in version control: locked
+    /// again on another platform, checksums of the same version are added to it.
+    Lock(LockArgs),
+    /// Trust the present content of plug-in files that other users could change
+    ///
+    /// Files and directories that others can write to, or that belong to others, are refused. A trusted file is loaded
+    /// from there all the same, as long as its content is what it was. The list is the user's own:
+    /// $XDG_CONFIG_HOME/rivet/trusted-plugins.
+    Trust(TrustArgs),
     /// Write a connector of one's own, to begin with
     ///
     /// It is small and whole: it builds, passes the conformance kit and exports rows as it is. It depends on nothing of
@@ -26,6 +49,45 @@ pub enum PluginCommand {
     /// one that crashes ends the command, and the line that is not finished names the trial. Exits 1 when a trial fails.
     #[cfg(feature = "verify")]
     Verify(VerifyArgs),
+}
+
+#[derive(Args, Debug)]
+pub struct InspectArgs {
+    /// The library.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Compare it with the lock file beside this configuration.
+    #[arg(short, long, value_name = "PATH")]
+    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Args, Debug)]
+pub struct LockArgs {
+    /// Write the file beside this configuration, and search its `plugins:` too.
+    #[arg(short, long, value_name = "PATH")]
+    pub config: Option<PathBuf>,
+    /// Take in only this plug-in, and leave the others as they are locked; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub update: Vec<String>,
+    /// Write nothing: exit with 1 when the file is not what would be written.
+    #[arg(long, conflicts_with = "update")]
+    pub check: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(arg_required_else_help = true)]
+pub struct TrustArgs {
+    /// Libraries, or directories of libraries.
+    #[arg(value_name = "PATH")]
+    pub files: Vec<PathBuf>,
+    /// Show what is trusted.
+    #[arg(long)]
+    pub list: bool,
+    /// Trust this file no more, by its path or its SHA-256; may be given several times.
+    #[arg(long, value_name = "PATH")]
+    pub remove: Vec<String>,
 }
 
 #[derive(Args, Debug)]

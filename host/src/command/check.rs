@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::print;
 use crate::cli::CheckArgs;
-use crate::config::{self, parse_param};
+use crate::config::{self, Config, parse_param};
 use crate::error::{Error, Result, exit};
 use crate::notify::Notifier;
 use crate::plan;
@@ -17,13 +17,13 @@ use crate::state::State;
 use crate::{environment, secret, signal};
 
 /// Checks the exports and answers the exit code.
-pub fn check(args: &CheckArgs, catalog: impl Fn(&[std::path::PathBuf]) -> Result<Catalog>) -> Result<u8> {
+pub fn check(args: &CheckArgs, catalog: impl Fn(Option<&Config>) -> Result<Catalog>) -> Result<u8> {
     let params = args.params.iter().map(|p| parse_param(p)).collect::<Result<Vec<_>, _>>().map_err(Error::Usage)?;
     let config = config::load(&args.config.config, &params, &environment)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let jobs = plan::prepare(&config, args.export.as_deref(), &catalog(&config.plugins)?)?;
+    let jobs = plan::prepare(&config, args.export.as_deref(), &catalog(Some(&config))?)?;
     let state = State::open_read_only(&args.config.state_file())?;
     let cancel = Cancel::new();
     signal::install(&cancel, |_| ());

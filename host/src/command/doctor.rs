@@ -1,13 +1,12 @@
 //! `rivet doctor`: what would keep a run from its source and its destinations.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use rivet_plugin_api::Cancel;
 
 use super::print;
 use crate::cli::DoctorArgs;
-use crate::config::{self, parse_param};
+use crate::config::{self, Config, parse_param};
 use crate::doctor::{self, Check, Kind, Status};
 use crate::error::{Error, Result, exit};
 use crate::plugin::Catalog;
@@ -15,7 +14,7 @@ use crate::report::{CheckReport, document};
 use crate::{environment, plan, signal};
 
 /// Looks at everything and answers the exit code.
-pub fn doctor(args: &DoctorArgs, catalog: impl Fn(&[PathBuf]) -> Result<Catalog>) -> Result<u8> {
+pub fn doctor(args: &DoctorArgs, catalog: impl Fn(Option<&Config>) -> Result<Catalog>) -> Result<u8> {
     let params = args.params.iter().map(|p| parse_param(p)).collect::<Result<Vec<_>, _>>().map_err(Error::Usage)?;
     let mut told = Told { json: args.json, checks: Vec::new() };
     if !args.json {
@@ -39,12 +38,12 @@ pub fn doctor(args: &DoctorArgs, catalog: impl Fn(&[PathBuf]) -> Result<Catalog>
 fn look(
     args: &DoctorArgs,
     params: &[(String, String)],
-    catalog: impl Fn(&[PathBuf]) -> Result<Catalog>,
+    catalog: impl Fn(Option<&Config>) -> Result<Catalog>,
     cancel: &Cancel,
     told: &mut Told,
 ) -> Result<()> {
     let config = config::load(&args.config, params, &environment)?;
-    let catalog = catalog(&config.plugins)?;
+    let catalog = catalog(Some(&config))?;
     let jobs = plan::prepare(&config, args.export.as_deref(), &catalog)?;
     let limit = Duration::from_secs(args.timeout);
     doctor::examine(&config, &jobs, &catalog, limit, cancel, |checks| told.tell(checks))

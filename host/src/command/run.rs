@@ -22,7 +22,11 @@ use crate::state::State;
 use crate::{environment, run, signal};
 
 /// Runs the exports and answers the exit code: that of the first failure.
-pub fn run(args: &RunArgs, plugin_dirs: &[PathBuf], catalog: impl Fn(&[PathBuf]) -> Result<Catalog>) -> Result<u8> {
+pub fn run(
+    args: &RunArgs,
+    plugin_dirs: &[PathBuf],
+    catalog: impl Fn(Option<&Config>) -> Result<Catalog>,
+) -> Result<u8> {
     let json = (args.json || args.as_child).then(Arc::<Json>::default);
     if let Some(json) = &json {
         event::tell_warnings_to(json.clone());
@@ -40,7 +44,7 @@ pub fn run(args: &RunArgs, plugin_dirs: &[PathBuf], catalog: impl Fn(&[PathBuf])
 fn selected_exports(
     args: &RunArgs,
     plugin_dirs: &[PathBuf],
-    catalog: impl Fn(&[PathBuf]) -> Result<Catalog>,
+    catalog: impl Fn(Option<&Config>) -> Result<Catalog>,
     json: Option<&Arc<Json>>,
 ) -> Result<u8> {
     let params = args.params.iter().map(|p| parse_param(p)).collect::<Result<Vec<_>, _>>().map_err(Error::Usage)?;
@@ -57,7 +61,7 @@ fn begin(
     args: &RunArgs,
     plugin_dirs: &[PathBuf],
     config: &Config,
-    catalog: impl Fn(&[PathBuf]) -> Result<Catalog>,
+    catalog: impl Fn(Option<&Config>) -> Result<Catalog>,
     offices: &Offices<'_>,
 ) -> Result<u8> {
     let not_begun = |error: &Error| offices.not_begun(error);
@@ -125,9 +129,9 @@ fn selected<'a>(args: &'a RunArgs, config: &'a Config) -> Vec<&'a str> {
 fn prepare<'a>(
     args: &RunArgs,
     config: &'a Config,
-    catalog: impl Fn(&[PathBuf]) -> Result<Catalog>,
+    catalog: impl Fn(Option<&Config>) -> Result<Catalog>,
 ) -> Result<Vec<Job<'a>>> {
-    let catalog = catalog(&config.plugins)?;
+    let catalog = catalog(Some(config))?;
     let jobs = plan::prepare(config, args.export.as_deref(), &catalog)?;
     let mixing: Vec<_> =
         jobs.iter().filter(|j| j.writes_to_stdout()).map(|j| format!("\"{}\"", j.export.name)).collect();

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use rivet_plugin_api::Error;
+use rivet_plugin_api::{Category, Error};
 
 use super::Reader;
 use super::diagnostic::{ConfigError, Diagnostic, Problems, SourceText};
@@ -119,7 +119,11 @@ fn warn_plain_text(section: &Section<'_>) {
 impl Connector {
     /// That its type names nothing of use, which `error` says, as a problem of the file.
     pub fn refused(&self, error: &Error) -> ConfigError {
-        let problem = Diagnostic::new(error.to_string()).at(self.kind_at).code(Code::UnknownConnector);
+        let code = match error.category() {
+            Category::Conflict => Code::PluginLock,
+            _ => Code::UnknownConnector,
+        };
+        let problem = Diagnostic::new(error.to_string()).at(self.kind_at).code(code);
         ConfigError::new(&self.origin.text, vec![problem.hint_of(error)])
     }
 

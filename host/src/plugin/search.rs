@@ -1,10 +1,11 @@
-//! Where plug-ins are looked for, and which files are trusted enough to be loaded.
+//! Where plug-ins are looked for.
 
-use std::fs::{self, File};
-use std::os::unix::fs::MetadataExt as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use rivet_plugin_api::abi::{Marker, Plugin, Refusal, Trust, inspect};
+use rivet_plugin_api::abi::{Marker, Plugin, Refusal, Trust};
+
+use super::admission::{Admitted, Policy};
 
 /// The directories searched, in order, each with the reason it is searched.
 #[derive(Clone, Debug)]
@@ -73,21 +74,21 @@ impl SearchPath {
     }
 
     /// Every candidate, in order, inspected but not loaded.
-    pub fn scan(&self) -> Vec<Found> {
-        self.0.iter().flat_map(Place::scan).collect()
+    pub fn scan(&self, policy: &Policy) -> Vec<Found> {
+        self.0.iter().flat_map(|place| place.scan(policy)).collect()
     }
 }
 
 impl Place {
     /// A place may also be one file. Directories that do not exist hold nothing.
-    fn scan(&self) -> Vec<Found> {
+    fn scan(&self, policy: &Policy) -> Vec<Found> {
         let mut files: Vec<PathBuf> = match fs::read_dir(&self.dir) {
             Ok(entries) => entries.filter_map(|e| Some(e.ok()?.path())).filter(|p| self.is_candidate(p)).collect(),
             Err(_) if self.dir.is_file() => vec![self.dir.clone()],
             Err(_) => Vec::new(),
         };
         files.sort();
-        files.into_iter().map(|path| self.found(path)).collect()
+        files.into_iter().map(|path| Found::at(&path, self.trust, policy)).collect()
     }
 
     fn is_candidate(&self, path: &Path) -> bool {
@@ -95,18 +96,19 @@ impl Place {
         let is_library = path.extension().is_some_and(|e| e == std::env::consts::DLL_EXTENSION);
         is_library && (!self.only_ours || name.starts_with("librivet_plugin_"))
     }
-
-    fn found(&self, path: PathBuf) -> Found {
-        let path = std::path::absolute(&path).unwrap_or(path);
-        let verdict = match open(&path).and_then(|file| inspect(&path, &file)) {
-            Ok(marker) => Verdict::Usable(marker),
-            Err(refusal) => Verdict::Refused(refusal),
-        };
-        Found { path, verdict, trust: self.trust }
-    }
 }
 
 impl Found {
+    /// Inspects a file.
+    pub fn at(path: &Path, trust: Trust, policy: &Policy) -> Self {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let verdict = match policy.look(&path) {
+            Ok(marker) => Verdict::Usable(marker),
+            Err(refusal) => Verdict::Refused(refusal),
+        };
+        Self { path, verdict, trust }
+    }
+
     /// The name it declares.
     pub fn name(&self) -> Option<&str> {
         match &self.verdict {
@@ -123,56 +125,19 @@ impl Found {
         }
     }
 
-    /// Loads it, after inspecting the very descriptor that is loaded, so that nobody can swap the file in between.
-    pub fn load(&self) -> Result<Plugin, Refusal> {
-        let file = open(&self.path)?;
-        let marker = inspect(&self.path, &file)?;
+    /// Loads it with every check there is: what was judged is what gets loaded, so that nobody can swap it in between.
+    pub fn load(&self, policy: &Policy) -> Result<Plugin, Refusal> {
+        let Admitted { file, marker } = policy.admit(&self.path)?;
         let plugin = Plugin::load(&self.path, &file, self.trust)?;
+        let refuse = |reason: String| Refusal { path: self.path.clone(), reason };
         if plugin.spec().name != marker.name {
-            let reason = format!("its marker says \"{}\", its spec \"{}\"", marker.name, plugin.spec().name);
-            return Err(Refusal { path: self.path.clone(), reason });
+            return Err(refuse(format!("its marker says \"{}\", its spec \"{}\"", marker.name, plugin.spec().name)));
+        }
+        let (major, minor) = plugin.abi();
+        if marker.abi != format!("{major}.{minor}") {
+            let text = format!("its marker says plug-in ABI {}, its table {major}.{minor}: rebuild it", marker.abi);
+            return Err(refuse(text));
         }
         Ok(plugin)
     }
-}
-
-/// Opens a regular file that nobody else can have changed.
-fn open(path: &Path) -> Result<File, Refusal> {
-    let refuse = |reason: String| Refusal { path: path.to_owned(), reason };
-    // Before it is opened: opening a pipe would wait for a writer.
-    if fs::metadata(path).is_ok_and(|m| !m.is_file()) {
-        return Err(refuse("not a file".into()));
-    }
-    let file = File::open(path).map_err(|e| refuse(format!("cannot be opened: {e}")))?;
-    let metadata = file.metadata().map_err(|e| refuse(format!("cannot be read: {e}")))?;
-    if !metadata.is_file() {
-        return Err(refuse("not a file".into()));
-    }
-    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let directory = fs::metadata(parent).map_err(|e| refuse(format!("its directory cannot be read: {e}")))?;
-    for (what, metadata) in [("the file", &metadata), ("its directory", &directory)] {
-        if is_writable_by_others(metadata) {
-            return Err(refuse(format!("{what} can be changed by other users: run `chmod go-w` on it")));
-        }
-        if !is_trusted_owner(metadata.uid()) {
-            let uid = metadata.uid();
-            return Err(refuse(format!("{what} belongs to another user (uid {uid}): run `chown` on it")));
-        }
-    }
-    Ok(file)
-}
-
-/// Root, this user, or whoever installed the host itself: the others could put their own code in.
-fn is_trusted_owner(uid: u32) -> bool {
-    let owner = |path: PathBuf| fs::metadata(path).map(|m| m.uid()).ok();
-    let exe = std::env::current_exe().ok().and_then(owner);
-    uid == 0 || Some(uid) == owner("/proc/self".into()) || Some(uid) == exe
-}
-
-/// Whether someone beside the owner can write. A group-writable file of this user's own group is what an umask of 002
-/// makes on systems where every user has a group of their own.
-fn is_writable_by_others(metadata: &fs::Metadata) -> bool {
-    let me = fs::metadata("/proc/self").map(|m| (m.uid(), m.gid()));
-    let own_group = me.is_ok_and(|(uid, gid)| metadata.uid() == uid && metadata.gid() == gid);
-    metadata.mode() & 0o002 != 0 || (metadata.mode() & 0o020 != 0 && !own_group)
 }

@@ -106,3 +106,94 @@ fn struct_text(layout: &'static TypeLayout) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Versions to come, each with one struct that differs. What the plug-in says of itself is that it is newer.
+    macro_rules! later {
+        ($name:ident, $level:ty, $log:ty, { $($more:ident: $type:ty),* }) => {
+            mod $name {
+                use std::ffi::c_void;
+
+                use abi_stable::StableAbi;
+
+                use super::super::super::{RvCancel, RvDestination, RvField, RvLog, RvPlugin, RvRustHeader, RvSource, RvStr};
+
+                #[repr(C)]
+                #[derive(StableAbi)]
+                pub struct RvHost {
+                    struct_size: u32,
+                    abi_major: u32,
+                    abi_minor: u32,
+                    max_level: u32,
+                    linked: u32,
+                    reserved: u32,
+                    ctx: *mut c_void,
+                    log_enabled: Option<extern "C" fn(ctx: *mut c_void, level: $level, target: RvStr) -> u32>,
+                    log: Option<extern "C" fn(ctx: *mut c_void, event: *const $log)>,
+                    $($more: $type,)*
+                }
+
+                #[repr(C)]
+                #[derive(StableAbi)]
+                pub struct RvTables {
+                    plugin: RvPlugin,
+                    host: RvHost,
+                    source: RvSource,
+                    destination: RvDestination,
+                    cancel: RvCancel,
+                    log: RvLog,
+                    field: RvField,
+                }
+
+                extern "C" fn tables() -> &'static abi_stable::type_layout::TypeLayout {
+                    <RvTables as StableAbi>::LAYOUT
+                }
+
+                pub static HEADER: RvRustHeader =
+                    RvRustHeader { abi_stable: abi_stable::library::AbiHeader::VALUE, tables };
+            }
+        };
+    }
+
+    later!(longer, u32, RvLog, { budget: u64, offer: *const c_void });
+    later!(other_level, u64, RvLog, { budget: u64 });
+    later!(other_event, u32, RvField, {});
+
+    fn checked(abi_minor: u32, header: &'static RvRustHeader) -> Result<()> {
+        extern "C" fn init(_: *const RvHost, _: *mut RvError) -> i32 {
+            0
+        }
+        extern "C" fn spec(_: *mut RvBuf, _: *mut RvError) -> i32 {
+            0
+        }
+        check(&RvPlugin {
+            struct_size: size_of::<RvPlugin>() as u32,
+            abi_major: ABI_MAJOR,
+            abi_minor,
+            needs_minor: 0,
+            name: RvStr::EMPTY,
+            version: RvStr::EMPTY,
+            init,
+            spec,
+            source: std::ptr::null(),
+            destination: std::ptr::null(),
+            get_extension: None,
+            rust_header: (&raw const *header).cast(),
+            marker: std::ptr::null(),
+        })
+    }
+
+    #[test]
+    fn a_newer_version_may_be_longer_and_nothing_else() {
+        let newer = ABI_MINOR + 1;
+        checked(newer, &longer::HEADER).unwrap();
+        checked(ABI_MINOR, &longer::HEADER).expect_err("longer without another version");
+        for header in [&other_level::HEADER, &other_event::HEADER] {
+            let error = checked(newer, header).expect_err("a signature differs").to_string();
+            assert!(error.contains(&format!("another layout than plug-in ABI {ABI_MAJOR}.{newer}")), "{error}");
+        }
+    }
+}

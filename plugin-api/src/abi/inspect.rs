@@ -30,6 +30,15 @@ pub struct Marker {
     pub panic: String,
 }
 
+impl Marker {
+    /// The marker of an opened library, whatever it says; `None` for a file that has none, or that cannot be read.
+    pub fn read(file: &File) -> Option<Self> {
+        let cache = ReadCache::new(file);
+        let elf = ElfFile64::<Endianness, _>::parse(&cache).ok()?;
+        parse_marker(elf.section_by_name(MARKER_SECTION)?.data().ok()?)
+    }
+}
+
 /// Why a file is not used. One line, naming the file, and what to do next.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Refusal {

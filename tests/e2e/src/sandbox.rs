@@ -94,7 +94,7 @@ impl Sandbox {
     pub fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
         command.current_dir(self.path()).env("HOME", self.path()).env("XDG_DATA_HOME", self.path());
-        for name in ["RIVET_PLUGIN_PATH", "RIVET_STATE", "RUST_LOG", "TZ"] {
+        for name in ["RIVET_PLUGIN_PATH", "RIVET_STATE", "RUST_LOG", "TZ", "XDG_CONFIG_HOME"] {
             command.env_remove(name);
         }
         command.envs(self.environment.iter().map(|(k, v)| (k, v))).stdin(Stdio::null());

@@ -13,7 +13,7 @@
 #define TEXT(s) ((RvStr){(const uint8_t *)(s), sizeof(s) - 1})
 
 RV_MARKER("{\"name\":\"" NAME "\",\"version\":\"" VERSION "\",\"kinds\":\"source\","
-          "\"abi\":\"1.0\",\"needs\":\"1.0\",\"panic\":\"unwind\"}");
+          "\"abi\":\"" RV_ABI_VERSION "\",\"needs\":\"1.0\",\"panic\":\"unwind\"}");
 
 /* Requests and options: just enough JSON to find the members of an object. ------------------------------------------ */
 
