@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 
 use rivet_plugin_api::Error;
 use rivet_plugin_api::abi::{Marker, Refusal, inspect};
+use serde::{Deserialize, Serialize};
 
 use super::lock::Lock;
 use super::seal::{seal, sha256};
 use super::trust::Trusted;
 
-/// What decides about files.
-#[derive(Clone, Debug, Default)]
+/// What decides about files; a process of a plug-in is told of it.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Policy {
     /// The project's lock file, which is enforced when there is one.
     pub lock: Option<Lock>,

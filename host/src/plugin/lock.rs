@@ -18,7 +18,7 @@ pub const FILE_NAME: &str = "rivet-plugins.lock";
 const FORMAT: u32 = 1;
 
 /// A lock file that has been read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Lock {
     /// The file.
     pub path: PathBuf,

@@ -6,11 +6,12 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as 
 use std::path::{Path, PathBuf};
 
 use rivet_plugin_api::Error;
+use serde::{Deserialize, Serialize};
 
 use super::seal::is_sha256;
 
 /// The user's list: a line for each file, as `sha256sum` prints it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Trusted {
     path: Option<PathBuf>,
     files: Vec<(String, PathBuf)>,

@@ -91,7 +91,7 @@ fn is_the_same_in_c() {
             let size = size.split(' ').nth(1).unwrap();
             writeln!(c, "_Static_assert(sizeof({name}) == {size}, \"{name}\");").unwrap();
             // A struct of one unnamed field is a bare function pointer in C.
-            for field in fields.iter().filter(|field| !field.contains(" 0: ")) {
+            for field in fields.iter().filter(|field| !field.contains(" field_0: ")) {
                 let words: Vec<_> = field.split_whitespace().collect();
                 let (place, size, field) = (words[0], words[1], words[2].trim_end_matches(':'));
                 writeln!(c, "_Static_assert(offsetof({name}, {field}) == {place}, \"{name}.{field}\");").unwrap();

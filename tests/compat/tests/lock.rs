@@ -56,9 +56,8 @@ fn a_lock_is_written_enforced_and_updated() {
     let files = sandbox.out();
     for command in ["run", "doctor", "check"] {
         let refused = sandbox.rivet(&[command, "--config", "rivet.yaml"]);
-        let code = if command == "run" { 2 } else { refused.code.unwrap() };
-        refused.expect(code, &["acme 1.4.2 is not the file that", &first, &other, "lock --update acme", "plugin.lock"]);
-        assert_ne!(refused.code, Some(0));
+        let code = if command == "doctor" { refused.code.filter(|code| *code > 0).unwrap() } else { 2 };
+        refused.expect(code, &["acme 1.4.2 is not the file that", &first, &other, "lock --update acme"]);
     }
     assert_eq!(sandbox.out(), files);
     sandbox.rivet(&["plugin", "list", "--config", "rivet.yaml"]).expect(0, &["not locked: acme", "Lock file: "]);
