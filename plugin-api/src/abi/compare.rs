@@ -101,9 +101,7 @@ fn struct_text(layout: &'static TypeLayout) -> String {
         place = place.next_multiple_of(of.alignment().max(1));
         let functions: Vec<_> = field.function_range().iter().map(|function| function.to_string()).collect();
         let kind = if functions.is_empty() { of.full_type().to_string() } else { functions.join(", ") };
-        // abi_stable leaves blanks behind types; characters of C are signed on some processors only.
-        let kind = kind.replace("*const i8", "*const u8").replace("  ", " ").replace(" ,", ",").replace(" )", ")");
-        let _ = writeln!(text, "  {place:>3} {:>2} {}: {}", of.size(), field.name(), kind.trim_end());
+        let _ = writeln!(text, "  {place:>3} {:>2} {}: {kind}", of.size(), field.name());
         place += of.size();
     }
     text

@@ -26,7 +26,11 @@ fn declarations(header: Header) -> String {
 }
 
 fn described(minor: u32, header: Header) -> String {
-    format!("{}\n{}", layout_text(minor).unwrap(), declarations(header))
+    // abi_stable leaves blanks behind types; characters of C are signed on some processors only.
+    let layout = layout_text(minor).unwrap().replace("*const i8", "*const u8");
+    let lines: Vec<_> =
+        layout.lines().map(|line| line.replace(" ,", ",").replace(" )", ")").trim_end().to_owned()).collect();
+    format!("{}\n\n{}", lines.join("\n"), declarations(header))
 }
 
 /// A golden of a version is written once, when the version is made, and held from then on.

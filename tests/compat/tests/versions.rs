@@ -16,7 +16,7 @@ const WORKING: [(&str, Header, &[&str], &str); 3] = [
 
 fn export(source: &str, destination: &str) -> String {
     format!(
-        "source: {{ {source} }}\nexports: [{{ name: words, query: select n, word from words order by n, format: parquet, \
+        "source: {{ {source} }}\nexports: [{{ name: words, query: \"select n, word from words order by n\", format: parquet, \
          destination: {{ {destination} }} }}]\n"
     )
 }

@@ -12,7 +12,7 @@ use rivet_plugin_api::{
 
 use super::support;
 
-pub const BAD_BATCH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fault/c/bad_batch.c");
+pub const BAD_BATCH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fault/c/bad_batch.c");
 
 fn addresses(batch: &RecordBatch) -> Vec<String> {
     let of_column = |column: &std::sync::Arc<dyn Array>| {
