@@ -8,7 +8,7 @@ use abi_stable::StableAbi;
 use abi_stable::abi_stability::abi_checking::{
     AbiInstability, AbiInstabilityError, AbiInstabilityErrors, check_layout_compatibility,
 };
-use abi_stable::type_layout::{TLFieldOrFunction, TypeLayout};
+use abi_stable::type_layout::{TLFieldOrFunction, TLFields, TypeLayout};
 
 use super::{
     ABI_MAJOR, ABI_MINOR, RvArrowArray, RvArrowSchema, RvBuf, RvCall, RvCancel, RvClose, RvDestination, RvError,
@@ -96,7 +96,7 @@ pub fn layout_text(minor: u32) -> Option<String> {
 fn struct_text(layout: &'static TypeLayout) -> String {
     let mut text = format!("{} {} bytes\n", layout.name(), layout.size());
     let mut place = 0_usize;
-    for field in layout.get_fields().iter().flat_map(|fields| fields.iter()) {
+    for field in layout.get_fields().iter().flat_map(TLFields::iter) {
         let of = field.layout();
         place = place.next_multiple_of(of.alignment().max(1));
         let functions: Vec<_> = field.function_range().iter().map(|function| function.to_string()).collect();

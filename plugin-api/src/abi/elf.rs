@@ -33,7 +33,7 @@ impl Library {
             if entry.tag == DT_NEEDED {
                 library.libraries.push(String::from_utf8_lossy(table.string(entry).ok()?).into_owned());
             } else if entry.tag == DT_FLAGS {
-                library.static_tls |= entry.val & u64::from(DF_STATIC_TLS.0) != 0;
+                library.static_tls |= entry.val & DF_STATIC_TLS.0 != 0;
             }
         }
         library.glibc = glibc(&elf);

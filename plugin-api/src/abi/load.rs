@@ -37,7 +37,11 @@ pub struct Plugin {
 
 impl std::fmt::Debug for Plugin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Plugin").field("abi", &self.abi).field("spec", &self.spec).field("path", &self.path).finish()
+        f.debug_struct("Plugin")
+            .field("abi", &self.abi)
+            .field("spec", &self.spec)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 

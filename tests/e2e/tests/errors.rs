@@ -66,6 +66,12 @@ fn what_is_wrong_with_a_configuration() {
     let outcome = sandbox.rivet(&["run", "--config", "rivet.yaml", "--export", "tt"]);
     shows(&sandbox, &outcome, 2, "usage");
     outcome.expect(2, &["did you mean `t`?"]);
+    // A lock file that names no connector.
+    let lock = sandbox.write("rivet-plugins.lock", "{ \"version\": 1, \"plugins\": [] }");
+    let outcome = sandbox.try_run(GOOD);
+    shows(&sandbox, &outcome, 2, "plugin.lock");
+    outcome.expect(2, &["--> rivet.yaml:1:", "is not in ", "rivet plugin lock"]);
+    std::fs::remove_file(lock).unwrap();
     let outcome = sandbox.rivet(&["explain-error", "config.unknown-kex"]);
     outcome.expect(2, &["did you mean `config.unknown-key`?"]);
     sandbox.rivet(&["explain-error"]).expect(0, &["config.syntax", "signal"]);
