@@ -9,7 +9,11 @@ use std::time::Instant;
 use rivet_plugin_api::abi::{Plugin, ReaderHandle, WriterHandle};
 use rivet_plugin_api::arrow_array::{Int64Array, RecordBatch, StringArray};
 use rivet_plugin_api::arrow_schema::SchemaRef;
-use rivet_plugin_api::*;
+use rivet_plugin_api::{
+    BatchReader, BatchWriter, Cancel, Context, DescribeRequest, Description, Deserialize, Destination,
+    DestinationCapabilities, DestinationProbe, JsonSchema, Probe, Progress, ReadRequest, Receipt, Result, Source,
+    SourceCapabilities, WriteRequest, arrow_array, export_connector, reader_of, serde_json,
+};
 
 const COLUMNS: usize = 10;
 const ROWS: usize = 8192;

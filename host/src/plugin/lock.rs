@@ -86,9 +86,9 @@ impl Lock {
         let Some(entry) = self.entry(name) else {
             return Err(format!("{name} {version} is not in {lock}: run `rivet plugin lock` if it is to be used"));
         };
-        let ways = format!("install {} again, or run `rivet plugin lock --update {name}` if the change is meant", {
-            format!("{name} {}", entry.version)
-        });
+        let locked = &entry.version;
+        let ways =
+            format!("install {name} {locked} again, or run `rivet plugin lock --update {name}` if the change is meant");
         let Some(found) = found else {
             if entry.version == version {
                 return Ok(());

@@ -3,7 +3,10 @@
 
 use rivet_plugin_api::abi::export::{Export, plugin, source_spec, source_table};
 use rivet_plugin_api::abi::{Plugin, RvDestination, RvPlugin, RvRustHeader, RvSource, frozen};
-use rivet_plugin_api::*;
+use rivet_plugin_api::{
+    BatchReader, Cancel, Category, Context, DescribeRequest, Description, Deserialize, JsonSchema, Probe, ReadRequest,
+    Result, Source, SourceCapabilities, Spec, Tables, TablesRequest, arrow_schema, reader_of, serde_json,
+};
 
 /// A source that announces what came with 1.1.
 struct Few;
