@@ -159,6 +159,45 @@ typedef struct RvArrowArray {
     void *private_data;
 } RvArrowArray;
 
+/* Who calls what, and when
+ *
+ *   init     once, before anything else. spec may be asked at any time afterwards, without opening anything:
+ *              {"name","version","description","license","source":{"options":SCHEMA,"capabilities":{...}},
+ *               "destination":{"options":SCHEMA,"capabilities":{...}}}
+ *            SCHEMA is a JSON Schema of an object; "writeOnly":true marks a secret. Capabilities are booleans, absent
+ *            ones are false, and the host asks for nothing that is not announced:
+ *              source       explain bounds count snapshot split tables window range dense since params
+ *                           concurrent_readers frugal
+ *              destination  atomic stat remove put stream parquet csv arrow
+ *   open     for each connection that a run needs, with the options as one object. An option that is not known, or of
+ *            another type, is RV_CONFIG and is named. *out is set only with RV_OK.
+ *   probe    by `rivet doctor`, which wants to know who answers: {"server","version","user","database","warnings":[]},
+ *            of a destination {"location","warnings":[]} after writing, reading back and removing an object of its own.
+ *   describe by `rivet check` and before a read: {"query",...} -> {"columns":[{"name","native_type","arrow_type",
+ *            "nullable","rule"}]}, the same names, types and order that read then has.
+ *   bounds   by incremental and chunked runs: {"query","column","above":VALUE|null,...} ->
+ *            {"min":VALUE,"max":VALUE,"nulls":N}, of the values above "above"; without rows min and max are absent.
+ *   read     {"query","filter","order_by":[],"columns":null|[],"batch":{"rows","bytes"},"timeouts":{"statement_s",
+ *            "lock_s"},...}. What cannot be done as asked is RV_UNSUPPORTED. A batch has at most batch.rows rows and about
+ *            batch.bytes bytes. With RV_OK *reader and *schema are set; the schema is a struct ("+s") of the columns.
+ *   next_batch  again and again by one thread until RV_END or an error; never an empty batch.
+ *   close_reader, close  once for each reader and handle, also after errors; a reader may outlive its handle.
+ *
+ *   begin    starts one attempt to write: {"export","base_name","format":{"kind",...},"replace",...}. Names come from the
+ *            host and are the same for every attempt. A taken name is RV_CONFLICT, unless "replace" is true.
+ *   write    for each batch, in order. finish makes all durable and then visible: {"parts":[{"name","location","rows",
+ *            "bytes","checksum":"xxh3-128:HEX"}]}, none without rows. abort leaves nothing. One of the two ends a writer.
+ *   stat, remove  later, maybe by another run, with the name of a part as a JSON text: {"bytes","checksum"} or null; null,
+ *            also when there is no such part. put writes {"name","content","replace"} whole and answers a part.
+ *
+ * A filter is {"kind":"all"}, {"kind":"window","column","after":VALUE|null,"upto":VALUE|null,"include_null":BOOL} for rows
+ * with after < column <= upto, or {"kind":"range","column","from","to","include_null"} for rows with from <= column < to;
+ * a null bound is open. VALUE is {"t":KIND,"v":...}: "int", "uint", "date" (days since 1970-01-01), "timestamp" and
+ * "instant" (microseconds since then) have numbers, "decimal", "text" and "uuid" texts, "bytes" hexadecimal text, and
+ * "float" the number whose bits are those of the double. A query is the user's text as it was written.
+ *
+ * Errors decide what the host does: RV_NETWORK, RV_TIMEOUT, RV_CAPACITY and RV_DEADLOCK are tried again, all others are
+ * shown at once. Rows whose values cannot be represented are RV_DATA; nothing is ever rounded, cut or replaced. */
 typedef int32_t (*RvOpen)(RvStr options_json, const RvCancel *cancel, void **out, RvError *err);
 typedef int32_t (*RvCall)(void *handle, RvStr request_json, RvBuf *out_json, RvError *err);
 typedef int32_t (*RvClose)(void *handle, RvError *err);
