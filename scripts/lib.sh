@@ -37,6 +37,8 @@ apt_install() {
 need_toolchain() {
     have cargo || fail "cargo is missing" "install Rust 1.94 or newer with rustup"
     have cc || apt_install "a C compiler" gcc libc6-dev
+    # docs/examples/csv-c has a Makefile.
+    have make || apt_install "make" make
 }
 
 # The independent readers that tests compare Rivet's files with, and an independent client of S3.
@@ -86,6 +88,9 @@ need_strace() { have strace || apt_install "strace" strace; }
 
 # Gives runs another clock than the stores have.
 need_faketime() { have faketime || apt_install "faketime" faketime; }
+
+# Watches the memory of the connector in C.
+need_valgrind() { have valgrind || apt_install "valgrind" valgrind; }
 
 need_nextest() {
     cargo nextest --version >/dev/null 2>&1 && return
