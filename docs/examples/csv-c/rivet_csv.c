@@ -20,7 +20,7 @@
 #define VERSION "1.0.0"
 
 RV_MARKER("{\"name\":\"" NAME "\",\"version\":\"" VERSION "\",\"kinds\":\"source\","
-          "\"abi\":\"1.0\",\"needs\":\"1.0\",\"panic\":\"unwind\"}");
+          "\"abi\":\"" RV_ABI_VERSION "\",\"needs\":\"1.0\",\"panic\":\"unwind\"}");
 
 #define TEXT(s) ((RvStr){(const uint8_t *)(s), sizeof(s) - 1})
 
