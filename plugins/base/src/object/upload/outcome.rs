@@ -117,6 +117,12 @@ async fn check(
             tracing::debug!(key, "the size is not verified: {error}");
             Ok(etag)
         }
-        Err(error) => Err(error),
+        Err(error) => {
+            // Nobody knows of it, and the next run may write the same rows under another name.
+            if !replaced && let Err(left) = clients.remove(key).await {
+                tracing::warn!(key, "an object that could not be verified could not be removed either: {left}");
+            }
+            Err(error)
+        }
     }
 }
