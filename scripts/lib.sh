@@ -85,6 +85,7 @@ need_mdbook() {
 
 # Kills runs, and fails their system calls, one by one: tests/fault/tests/recovery.
 need_strace() { have strace || apt_install "strace" strace; }
+need_valgrind() { have valgrind || apt_install "valgrind" valgrind; }
 
 # Gives runs another clock than the stores have.
 need_faketime() { have faketime || apt_install "faketime" faketime; }

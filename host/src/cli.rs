@@ -110,6 +110,9 @@ pub enum Command {
         /// The shell.
         shell: Shell,
     },
+    /// Serve a plug-in to the process that started this one
+    #[command(hide = true)]
+    PluginServe,
     /// Write a manual page for every command, for packages
     #[command(hide = true)]
     Man {
@@ -137,6 +140,15 @@ impl ConfigArgs {
         let given = self.state.clone().or_else(|| crate::environment("RIVET_STATE").map(PathBuf::from));
         given.unwrap_or_else(|| crate::config::directory(&self.config).join(FILE_NAME))
     }
+}
+
+/// Where connectors run.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct IsolationArgs {
+    /// Run every connector in a process of its own, whatever the configuration says: one that crashes or hangs then only
+    /// fails what it was doing.
+    #[arg(long)]
+    pub isolate: bool,
 }
 
 #[derive(Args, Debug)]
@@ -184,6 +196,8 @@ pub struct RunArgs {
     /// Set a parameter: `${KEY}` in the configuration becomes VALUE. Wins over the environment.
     #[arg(short, long = "param", value_name = "KEY=VALUE")]
     pub params: Vec<String>,
+    #[command(flatten)]
+    pub isolation: IsolationArgs,
 }
 
 #[derive(Args, Debug)]
@@ -203,6 +217,8 @@ pub struct DoctorArgs {
     /// How many seconds the source and each destination may take for one answer.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub timeout: u64,
+    #[command(flatten)]
+    pub isolation: IsolationArgs,
 }
 
 #[derive(Args, Debug)]
@@ -221,6 +237,8 @@ pub struct CheckArgs {
     /// Exit with 3 when a verdict is DEGRADED or UNSAFE.
     #[arg(long)]
     pub strict: bool,
+    #[command(flatten)]
+    pub isolation: IsolationArgs,
 }
 
 #[derive(Args, Debug)]
@@ -249,6 +267,8 @@ pub struct InitArgs {
     /// Replace the file if it exists.
     #[arg(long)]
     pub force: bool,
+    #[command(flatten)]
+    pub isolation: IsolationArgs,
 }
 
 #[derive(Debug, Subcommand)]

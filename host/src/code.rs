@@ -34,6 +34,7 @@ pub enum Code {
     Permanent,
     Cancelled,
     Internal,
+    Crashed,
     Refused,
     Locked,
     StateFile,
@@ -224,6 +225,14 @@ explain! {
         "A defect in a connector or in Rivet: a panic, or a broken promise of the contract.";
         "A plug-in of another version.", "A bug.";
         "Run again with `RUST_LOG=debug`, and report it with the message."
+    Crashed "plugin.crashed" exit "1":
+        "The process of an isolated connector ended in the middle of a call, also when it was tried again. Nothing else of \
+         the run was touched.";
+        "A defect in the plug-in or in a library of it: the message says how it ended and what it printed last.",
+        "A call took longer than `call_timeout_s`, or needed more memory than `memory_mb`.",
+        "The kernel or somebody killed it (signal 9).";
+        "Raise the limit that the message names, or report the message to the author of the plug-in. The next run redoes \
+         what was not finished."
     Refused "gate.refused" exit "3":
         "A gate refused the result: nothing of this window was published, and the cursor did not move.";
         "Rules under `quality` are broken.", "`--validate` found a file that is not what was written.",

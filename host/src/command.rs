@@ -42,6 +42,8 @@ pub fn run(arguments: &Cli, linked: &[&'static RvPlugin]) -> Result<u8> {
             clap_complete::generate(*shell, &mut cli::description(), "rivet", &mut script);
             print(&String::from_utf8_lossy(&script))
         }
+        // Answered before anything else was set up.
+        Command::PluginServe => Ok(exit::OK),
         Command::Man { output } => man(output),
     }
 }

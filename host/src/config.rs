@@ -13,6 +13,7 @@ mod expand;
 mod section;
 mod tuning;
 mod connector;
+mod isolation;
 mod schema;
 mod options;
 mod resolve;
@@ -50,6 +51,7 @@ pub use tuning::{Profile, Tuning, TuningSection};
 #[cfg(feature = "verify")]
 pub use verify::trials;
 
+use crate::plugin::Isolation;
 use connector::Origin;
 use diagnostic::{Problems, SourceText};
 use expand::Variables;
@@ -76,6 +78,8 @@ pub struct Config {
     pub parallel_exports: bool,
     /// Run each export in a process of its own; wins over `parallel_exports`.
     pub parallel_export_processes: bool,
+    /// Where connectors run that do not say it themselves.
+    isolation: Option<Isolation>,
     /// Where to look for connectors, made relative to [`Self::dir`].
     pub plugins: Vec<PathBuf>,
     /// What is doubtful but no error, one sentence each, in the order of the file.
@@ -83,6 +87,14 @@ pub struct Config {
 }
 
 impl Config {
+    /// Puts every connector into a process of its own if `all` says so, also those that wish otherwise.
+    pub fn isolate(&mut self, all: bool) {
+        if all {
+            self.source.isolate(self.isolation);
+            self.exports.iter_mut().for_each(|export| export.destination.isolate(self.isolation));
+        }
+    }
+
     /// The export of that name. The error suggests the nearest name.
     pub fn export(&self, name: &str) -> Result<&Export, Error> {
         self.exports.iter().find(|e| e.name == name).ok_or_else(|| {
@@ -154,18 +166,29 @@ const ROOT_KEYS: &[Key] = &[
     Key::new("notifications", Takes::Section(notifications::KEYS), "Whom to tell about runs."),
     Key::new("parallel_exports", Takes::Flag, "Run the exports side by side, on threads of one process."),
     Key::new("parallel_export_processes", Takes::Flag, "Run each export in a process of its own."),
+    ISOLATION,
     Key::new("plugins", Takes::Texts, "Where to look for connectors: directories or files, relative to this file."),
 ];
 
 /// The keys of `source` that are no connector's. Those of `tuning` are the predecessor's place for them.
 const SOURCE_KEYS: &[Key] = &[
     TYPE,
+    OWN_ISOLATION,
     Key::new("tuning", Takes::Section(tuning::KEYS), "How hard the source is worked."),
     Key::new("types", Takes::TextMap, "Other types for columns of all exports, by the name of their native type."),
     Key::new("columns", Takes::TextMap, "Other types for columns of all exports, by their name."),
 ];
-const DESTINATION_KEYS: &[Key] = &[TYPE];
+const DESTINATION_KEYS: &[Key] = &[TYPE, OWN_ISOLATION];
 const TYPE: Key = Key::new("type", Takes::Text, "The connector. `rivet plugin list` shows those that are found.");
+
+const ISOLATION: Key = Key::new(
+    "isolation",
+    Takes::Isolation,
+    "`process` runs the connector in a process of its own, so that a crash of it only fails what it was doing. At the top \
+     level it holds for every connector that does not say otherwise.",
+);
+const OWN_ISOLATION: Key =
+    Key::new("isolation", Takes::Isolation, "As `isolation` at the top level, for this connector alone.");
 
 /// Where keys belong that stand in the wrong map.
 fn home(key: &str) -> Option<&'static str> {
@@ -184,8 +207,13 @@ impl Reader<'_> {
     fn root(&self, node: &node::Node) -> Option<Config> {
         let root = Section::open("the configuration", Span { line: 1, column: 1, length: 1 }, node, self.problems)?;
         root.only(ROOT_KEYS, &[], home);
-        let source = self.source(&root);
-        let exports = self.exports(&root, source.as_ref().map(|(_, shared)| shared));
+        let isolation = root.isolation();
+        let mut source = self.source(&root);
+        let mut exports = self.exports(&root, source.as_ref().map(|(_, shared)| shared));
+        if let Some((source, _)) = &mut source {
+            source.inherit(isolation);
+        }
+        exports.iter_mut().flatten().for_each(|export| export.destination.inherit(isolation));
         let notifications = root.section("notifications", "`notifications`");
         let config = Config {
             file: self.path.to_path_buf(),
@@ -193,6 +221,7 @@ impl Reader<'_> {
             notifications: notifications.map(|n| self.notifications(&n)),
             parallel_exports: root.boolean("parallel_exports").unwrap_or(false),
             parallel_export_processes: root.boolean("parallel_export_processes").unwrap_or(false),
+            isolation,
             plugins: root.texts("plugins").unwrap_or_default().iter().map(|p| self.dir.join(p)).collect(),
             warnings: Vec::new(),
             tuning: source.as_ref().map(|(_, shared)| shared.tuning.clone()).unwrap_or_default(),

@@ -78,6 +78,7 @@ impl Error {
             }
             Self::Usage(e) if e.category() == Category::Conflict => vec![Code::PluginLock],
             Self::Usage(_) => vec![Code::Usage],
+            Self::Run(e) if e.code_text() == Some(rivet_plugin_api::Error::CRASHED) => vec![Code::Crashed],
             Self::Run(e) => vec![Code::of(e.category())],
             Self::Refused(_) => vec![Code::Refused],
             Self::State(e) => vec![match e.kind() {

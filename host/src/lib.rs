@@ -46,6 +46,10 @@ pub use error::exit;
 /// Parses the command line, runs the command, and shows its error. `linked` are connectors built into the binary.
 pub fn main_with(linked: &[&'static RvPlugin]) -> ExitCode {
     let arguments = cli::parse();
+    if let cli::Command::PluginServe = arguments.command {
+        return plugin::serve(linked);
+    }
+    rivet_plugin_api::abi::name_plugins_in_crashes();
     init_logging();
     match command::run(&arguments, linked) {
         Ok(code) => ExitCode::from(code),
@@ -58,10 +62,13 @@ pub fn main_with(linked: &[&'static RvPlugin]) -> ExitCode {
 
 /// Logs go to standard error: warnings by default, more or less by `RUST_LOG`.
 fn init_logging() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     let colour = std::io::stderr().is_terminal() && environment("NO_COLOR").is_none();
     let lines = fmt::layer().log_internal_errors(false).with_writer(|| secret::RedactedStderr).with_ansi(colour);
-    tracing_subscriber::registry().with(filter).with(lines).with(event::Warnings).init();
+    tracing_subscriber::registry().with(log_filter()).with(lines).with(event::Warnings).init();
+}
+
+fn log_filter() -> EnvFilter {
+    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"))
 }
 
 /// An environment variable that is set and not empty, and is text.

@@ -111,7 +111,7 @@ fn together<T>(results: impl Iterator<Item = Result<T>>) -> Result<Vec<T>> {
 }
 
 fn endpoint(connector: &Connector, half: Half, catalog: &Catalog) -> Result<Endpoint> {
-    let plugin = catalog.find(&connector.kind, half).map_err(|e| connector.refused(&e))?;
+    let plugin = catalog.find(&connector.kind, half, connector.isolation).map_err(|e| connector.refused(&e))?;
     let spec = plugin.spec();
     let schema = match half {
         Half::Source => spec.source.as_ref().map(|s| &s.options),

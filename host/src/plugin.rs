@@ -2,6 +2,7 @@
 
 mod admission;
 mod finder;
+mod isolate;
 mod lock;
 mod seal;
 mod search;
@@ -13,17 +14,20 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rivet_plugin_api::Error;
-use rivet_plugin_api::abi::{Plugin, RvPlugin};
+use rivet_plugin_api::abi::{Plugin, Process, RvPlugin};
 use rivet_plugin_api::suggest::did_you_mean;
+use serde::{Deserialize, Serialize};
 
 pub use admission::{Policy, glance};
 pub use finder::Finder;
+pub use isolate::{Isolation, Limits, serve};
 pub use lock::{Entry, FILE_NAME as LOCK_FILE, Lock, platform};
 pub use search::{Found, SearchPath, Verdict};
 pub use trust::Trusted;
 
 /// Which half of a plug-in is wanted.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Half {
     /// Something to read from.
     Source,
@@ -46,8 +50,11 @@ pub struct Catalog {
     search: SearchPath,
     policy: Policy,
     linked: Vec<Arc<Plugin>>,
-    loaded: Mutex<HashMap<PathBuf, Arc<Plugin>>>,
+    loaded: Mutex<Loaded>,
 }
+
+/// What has been loaded, by file and by the process it runs in.
+type Loaded = HashMap<(PathBuf, Option<Limits>), Arc<Plugin>>;
 
 impl Catalog {
     /// The plug-ins linked into this binary, and those in the directories of `search`, of which `policy` decides.
@@ -56,11 +63,11 @@ impl Catalog {
         Ok(Self { search, policy, linked, loaded: Mutex::default() })
     }
 
-    /// The first plug-in that declares `name` and has the wanted half, loaded.
-    pub fn find(&self, name: &str, half: Half) -> Result<Arc<Plugin>, Error> {
+    /// The first plug-in that declares `name` and has the wanted half, loaded where `isolation` says.
+    pub fn find(&self, name: &str, half: Half, isolation: Isolation) -> Result<Arc<Plugin>, Error> {
         if let Some(plugin) = self.linked.iter().find(|p| p.spec().name == name) {
             self.check_linked(plugin)?;
-            return has(plugin, half).map(|()| Arc::clone(plugin));
+            return has(plugin, half).map(|()| apart(plugin, isolation));
         }
         let found = self.search.scan(&self.policy);
         let Some(candidate) = found.iter().find(|f| f.name() == Some(name)) else {
@@ -70,23 +77,23 @@ impl Catalog {
             let (used, other) = (candidate.path.display(), other.path.display());
             tracing::warn!("two plug-ins are named \"{name}\": using {used}, not {other}");
         }
-        let plugin = self.load(candidate)?;
+        let plugin = self.load(candidate, isolation)?;
         has(&plugin, half).map(|()| plugin)
     }
 
-    /// The first plug-in of each name, loaded. One that cannot be loaded is a warning.
-    pub fn all(&self) -> Vec<Arc<Plugin>> {
+    /// The first plug-in of each name, loaded where `isolation` says. One that cannot be loaded is a warning.
+    pub fn all(&self, isolation: Isolation) -> Vec<Arc<Plugin>> {
         let mut all = Vec::new();
         for plugin in &self.linked {
             match self.check_linked(plugin) {
-                Ok(()) => all.push(Arc::clone(plugin)),
+                Ok(()) => all.push(apart(plugin, isolation)),
                 Err(e) => tracing::warn!("connector \"{}\" is left out: {e}", plugin.spec().name),
             }
         }
         for found in self.search.scan(&self.policy) {
             let known = |name: &&str| all.iter().chain(&self.linked).any(|p| p.spec().name == **name);
             let Some(name) = found.name().filter(|name| !known(name)) else { continue };
-            match self.load(&found) {
+            match self.load(&found, isolation) {
                 Ok(plugin) => all.push(plugin),
                 Err(e) => tracing::warn!("connector \"{name}\" is left out: {e}"),
             }
@@ -114,18 +121,19 @@ impl Catalog {
         lock.check(&spec.name, &spec.version, None).map_err(Error::conflict)
     }
 
-    fn load(&self, found: &Found) -> Result<Arc<Plugin>, Error> {
+    fn load(&self, found: &Found, isolation: Isolation) -> Result<Arc<Plugin>, Error> {
+        let limits = match isolation {
+            Isolation::None => None,
+            Isolation::Process(limits) => Some(limits),
+        };
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(plugin) = loaded.get(&found.path) {
+        if let Some(plugin) = loaded.get(&(found.path.clone(), limits)) {
             return Ok(Arc::clone(plugin));
         }
-        let plugin = found.load(&self.policy).map_err(|refusal| {
-            let text = format!("plug-in {refusal}");
-            if self.policy.lock.as_ref().is_some_and(|lock| lock.refuses(&refusal)) {
-                return Error::conflict(text).hint("`rivet plugin list` compares every plug-in with the lock file");
-            }
-            Error::config(text).hint("`rivet plugin list` shows every plug-in that was looked at")
-        })?;
+        let plugin = match limits {
+            None => found.load(&self.policy, Process::Own).map_err(|refusal| self.policy.refused(&refusal))?,
+            Some(limits) => isolate::from_file(found, &self.policy, limits)?,
+        };
         tracing::debug!(
             "loaded plug-in {} {} from {}",
             plugin.spec().name,
@@ -133,7 +141,7 @@ impl Catalog {
             found.path.display()
         );
         let plugin = Arc::new(plugin);
-        loaded.insert(found.path.clone(), Arc::clone(&plugin));
+        loaded.insert((found.path.clone(), limits), Arc::clone(&plugin));
         Ok(plugin)
     }
 
@@ -156,6 +164,14 @@ impl Catalog {
         } else {
             error.hint(did_you_mean(name, names, "the connectors found are"))
         }
+    }
+}
+
+/// A plug-in that is linked in, where it is to run.
+fn apart(plugin: &Arc<Plugin>, isolation: Isolation) -> Arc<Plugin> {
+    match isolation {
+        Isolation::None => Arc::clone(plugin),
+        Isolation::Process(limits) => Arc::new(isolate::from_linked(plugin, limits)),
     }
 }
 

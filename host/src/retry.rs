@@ -108,6 +108,8 @@ fn is_of_connection(error: &Error) -> bool {
     let lacks_another =
         error.code_text().is_some_and(|code| code.len() == 5 && code.starts_with("53") && code != "53300");
     match words::category(error) {
+        // Its process is what failed.
+        _ if error.code_text() == Some(Error::CRASHED) => false,
         Category::Network => true,
         Category::Capacity => !lacks_another,
         _ => false,

@@ -40,7 +40,11 @@ mod inspect;
 #[cfg(feature = "host")]
 mod host_log;
 #[cfg(feature = "host")]
+mod crash;
+#[cfg(feature = "host")]
 mod load;
+#[cfg(feature = "host")]
+pub mod remote;
 #[cfg(feature = "host")]
 mod handle;
 
@@ -48,10 +52,13 @@ pub use guard::{category_code, init_panic_hook};
 #[cfg(feature = "host")]
 pub use {
     compare::layout_text,
+    crash::name_plugins_in_crashes,
     elf::Library,
     handle::{DestinationHandle, ReaderHandle, SourceHandle, WriterHandle},
-    inspect::{Marker, Refusal, inspect},
+    host_log::{LogEvent, PluginLog},
+    inspect::{Marker, Process, Refusal, inspect, inspect_for},
     load::{Plugin, Trust},
+    log::LogValue,
 };
 
 pub use arrow::{RvArrowArray, RvArrowSchema};

@@ -126,6 +126,9 @@ impl Error {
     /// use, everything has to be read again in a new one.
     pub const SNAPSHOT: &'static str = "snapshot";
 
+    /// The [`code`](Error::code) of a call in which the process of an isolated plug-in ended. Only the host makes it.
+    pub const CRASHED: &'static str = "crashed";
+
     /// An error of `category` with a message for people.
     pub fn new(category: Category, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {

@@ -19,7 +19,8 @@ use crate::{environment, secret, signal};
 /// Checks the exports and answers the exit code.
 pub fn check(args: &CheckArgs, catalog: impl Fn(Option<&Config>) -> Result<Catalog>) -> Result<u8> {
     let params = args.params.iter().map(|p| parse_param(p)).collect::<Result<Vec<_>, _>>().map_err(Error::Usage)?;
-    let config = config::load(&args.config.config, &params, &environment)?;
+    let mut config = config::load(&args.config.config, &params, &environment)?;
+    config.isolate(args.isolation.isolate);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }

@@ -42,7 +42,8 @@ fn look(
     cancel: &Cancel,
     told: &mut Told,
 ) -> Result<()> {
-    let config = config::load(&args.config, params, &environment)?;
+    let mut config = config::load(&args.config, params, &environment)?;
+    config.isolate(args.isolation.isolate);
     let catalog = catalog(Some(&config))?;
     let jobs = plan::prepare(&config, args.export.as_deref(), &catalog)?;
     let limit = Duration::from_secs(args.timeout);

@@ -13,7 +13,7 @@ use super::print_as_it_is;
 use crate::cli::InitArgs;
 use crate::error::{Error, Result, exit};
 use crate::init::{self, Found, Source, URL_VARIABLE, Wanted};
-use crate::plugin::Catalog;
+use crate::plugin::{Catalog, Isolation};
 use crate::{config, environment, secret, signal};
 
 /// Looks, tells what it found, and writes.
@@ -29,7 +29,8 @@ pub fn init(args: &InitArgs, catalog: &Catalog) -> Result<u8> {
     if !args.force && !is_stdout(&args.output) && args.output.exists() {
         return Err(taken(&args.output));
     }
-    let plugins = catalog.all();
+    let isolation = if args.isolation.isolate { Isolation::default().enforced() } else { Isolation::None };
+    let plugins = catalog.all(isolation);
     let plugin = init::connector(&plugins, &location, args.kind.as_deref())?;
     let destination = init::destination(&plugins)?;
     let found = look(&plugin, &location, args)?;

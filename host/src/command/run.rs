@@ -48,7 +48,8 @@ fn selected_exports(
     json: Option<&Arc<Json>>,
 ) -> Result<u8> {
     let params = args.params.iter().map(|p| parse_param(p)).collect::<Result<Vec<_>, _>>().map_err(Error::Usage)?;
-    let config = config::load(&args.config.config, &params, &environment)?;
+    let mut config = config::load(&args.config.config, &params, &environment)?;
+    config.isolate(args.isolation.isolate);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }

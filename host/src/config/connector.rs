@@ -12,6 +12,7 @@ use super::mask::url_secrets;
 use super::node::{Core, Entry, Span, Value};
 use super::section::Section;
 use crate::code::Code;
+use crate::plugin::Isolation;
 
 /// A connector to open: its type and what the user wrote for it. `Debug` shows no option values.
 pub struct Connector {
@@ -21,6 +22,10 @@ pub struct Connector {
     pub at: Span,
     /// Where the type stands.
     pub(super) kind_at: Span,
+    /// Where it runs.
+    pub isolation: Isolation,
+    /// Where it says itself that it runs.
+    pub(super) own_isolation: Option<Isolation>,
     /// What users know it by, such as `destination of export "users"`.
     pub(super) label: String,
     pub(super) options: Vec<Entry>,
@@ -50,6 +55,8 @@ impl Reader<'_> {
             kind: section.text("type")?.to_owned(),
             at: section.at,
             kind_at: section.get("type")?.value.span,
+            isolation: Isolation::default(),
+            own_isolation: section.isolation(),
             label: section.label.clone(),
             options: options.cloned().collect(),
             origin: Arc::clone(&self.origin),

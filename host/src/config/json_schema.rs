@@ -8,7 +8,8 @@ use rivet_plugin_api::Spec;
 use serde_json::{Map, Value as Json, json};
 
 use super::export::fields::{MODES, NEEDED};
-use super::key::{Key, Takes};
+use super::isolation;
+use super::key::{Key, Takes, choices};
 use super::resolve::FIELDS;
 use super::schema::{Shape, properties};
 use super::{DESTINATION_KEYS, ROOT_KEYS, SOURCE_KEYS};
@@ -90,6 +91,10 @@ fn property(key: &Key) -> Json {
             { "type": "integer", "minimum": 0 },
             { "type": "string", "pattern": "^[0-9]+[smhd]$" },
         ] })),
+        Takes::Isolation => {
+            let names = json!({ "enum": choices(isolation::modes()) });
+            json!({ "anyOf": [names, object(isolation::KEYS), placeholder()] })
+        }
         Takes::Section(keys) => Json::Object(object(keys)),
         Takes::List(keys) => json!({ "type": "array", "items": export(keys) }),
         Takes::Source => json!({ "$ref": "#/$defs/source" }),
@@ -107,7 +112,11 @@ fn whole(least: i128, most: i128) -> Json {
 }
 
 fn or_placeholder(schema: Json) -> Json {
-    json!({ "anyOf": [schema, { "$ref": format!("#/$defs/{PLACEHOLDER}") }] })
+    json!({ "anyOf": [schema, placeholder()] })
+}
+
+fn placeholder() -> Json {
+    json!({ "$ref": format!("#/$defs/{PLACEHOLDER}") })
 }
 
 /// An export, with the keys that its mode needs.

@@ -37,6 +37,8 @@ pub(super) enum Takes {
     Section(&'static [Key]),
     /// A list of maps with keys of their own.
     List(&'static [Key]),
+    /// `isolation`, by its name or as a map.
+    Isolation,
     /// What to read from, whose further keys are its connector's.
     Source,
     /// Where the files go, whose further keys are its connector's.

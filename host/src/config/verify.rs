@@ -189,6 +189,8 @@ impl Reader<'_> {
             kind: self.spec.name.clone(),
             at: options.as_ref().map_or(section.at, |options| options.at),
             kind_at: section.at,
+            isolation: crate::plugin::Isolation::None,
+            own_isolation: None,
             label: section.label.clone(),
             options: entries.filter(|entry| !entry.value.is_null()).cloned().collect(),
             origin: Arc::clone(&self.origin),

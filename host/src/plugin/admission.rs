@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rivet_plugin_api::Error;
-use rivet_plugin_api::abi::{Marker, Refusal, inspect};
+use rivet_plugin_api::abi::{Marker, Process, Refusal, inspect_for};
 use serde::{Deserialize, Serialize};
 
 use super::lock::Lock;
@@ -41,13 +41,15 @@ impl Policy {
     pub fn look(&self, path: &Path) -> Result<Marker, Refusal> {
         let (file, exposed) = open(path)?;
         match exposed {
-            Some(why) => self.trusted_copy(path, &file, why).and_then(|(copy, _)| inspect(path, &copy)),
-            None => inspect(path, &file),
+            Some(why) => {
+                self.trusted_copy(path, &file, why).and_then(|(copy, _)| inspect_for(path, &copy, Process::Isolated))
+            }
+            None => inspect_for(path, &file, Process::Isolated),
         }
     }
 
-    /// Opens a file for loading. Where a checksum decides, a sealed copy is what was hashed and what gets loaded.
-    pub fn admit(&self, path: &Path) -> Result<Admitted, Refusal> {
+    /// Opens a file for loading into `process`. Where a checksum decides, a sealed copy is what was hashed and what gets loaded.
+    pub fn admit(&self, path: &Path, process: Process) -> Result<Admitted, Refusal> {
         let (mut file, exposed) = open(path)?;
         let mut found = None;
         if let Some(why) = exposed {
@@ -57,12 +59,21 @@ impl Policy {
             let sealed = seal(path, &file).map_err(|e| refusal(path, format!("cannot be copied: {e}")))?;
             (file, found) = (sealed.file, Some(sealed.sha256));
         }
-        let marker = inspect(path, &file)?;
+        let marker = inspect_for(path, &file, process)?;
         if let Some(lock) = &self.lock {
             let why = lock.check(&marker.name, &marker.version, found.as_deref());
             why.map_err(|why| refusal(path, why))?;
         }
         Ok(Admitted { file, marker })
+    }
+
+    /// A refusal as the error of a command.
+    pub fn refused(&self, refusal: &Refusal) -> Error {
+        let text = format!("plug-in {refusal}");
+        if self.lock.as_ref().is_some_and(|lock| lock.refuses(refusal)) {
+            return Error::conflict(text).hint("`rivet plugin list` compares every plug-in with the lock file");
+        }
+        Error::config(text).hint("`rivet plugin list` shows every plug-in that was looked at")
     }
 
     fn trusted_copy(&self, path: &Path, file: &File, why: String) -> Result<(File, String), Refusal> {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rivet_plugin_api::abi::{Marker, Plugin, Refusal, Trust};
+use rivet_plugin_api::abi::{Marker, Plugin, Process, Refusal, Trust};
 
 use super::admission::{Admitted, Policy};
 
@@ -109,6 +109,11 @@ impl Found {
         Self { path, verdict, trust }
     }
 
+    /// How far its batches are trusted.
+    pub fn trust(&self) -> Trust {
+        self.trust
+    }
+
     /// The name it declares.
     pub fn name(&self) -> Option<&str> {
         match &self.verdict {
@@ -126,8 +131,9 @@ impl Found {
     }
 
     /// Loads it with every check there is: what was judged is what gets loaded, so that nobody can swap it in between.
-    pub fn load(&self, policy: &Policy) -> Result<Plugin, Refusal> {
-        let Admitted { file, marker } = policy.admit(&self.path)?;
+    /// `process` says whether this process is the plug-in's alone.
+    pub fn load(&self, policy: &Policy, process: Process) -> Result<Plugin, Refusal> {
+        let Admitted { file, marker } = policy.admit(&self.path, process)?;
         let plugin = Plugin::load(&self.path, &file, self.trust)?;
         let refuse = |reason: String| Refusal { path: self.path.clone(), reason };
         if plugin.spec().name != marker.name {

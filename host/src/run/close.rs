@@ -1,6 +1,6 @@
 //! How a run that failed leaves its window: closed, or open for a later run to go on with.
 
-use rivet_plugin_api::{Cancel, Category};
+use rivet_plugin_api::{Cancel, Category, Error as ApiError};
 
 use super::Run;
 use crate::error::{Error, Result};
@@ -9,12 +9,13 @@ use crate::window::Open;
 
 impl Run<'_> {
     /// What a failed attempt left is removed here, so its intent has nothing left to protect. It stays for the next
-    /// run only when the state cannot be written, when parts cannot be removed, or when a defect makes it doubtful that
-    /// everything was cleaned up.
+    /// run only when the state cannot be written, when parts cannot be removed, or when a defect or the end of a
+    /// plug-in's process makes it doubtful that everything was cleaned up.
     pub(super) fn close(&self, open: Option<&mut Open<'_>>, error: Error) -> Error {
         if let Some(open) = open
             && let Error::Run(e) | Error::Refused(e) = &error
             && e.category() != Category::Internal
+            && e.code_text() != Some(ApiError::CRASHED)
             && let Err(e) = self.give_up(open, &error)
         {
             tracing::warn!("the failed run is not closed: {e}");

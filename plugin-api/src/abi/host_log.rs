@@ -8,6 +8,7 @@ use std::ffi::c_void;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use serde::{Deserialize, Serialize};
 use tracing::callsite::Identifier;
 use tracing::field::{FieldSet, Value};
 use tracing::level_filters::LevelFilter;
@@ -15,18 +16,96 @@ use tracing::metadata::Kind;
 use tracing::subscriber::Interest;
 use tracing::{Callsite, Event, Level, Metadata};
 
+use super::log::LogValue;
 use super::{RvField, RvLog, RvStr};
 
 /// What the host remembers for one plug-in's logging.
-pub(super) struct PluginLog {
+pub struct PluginLog {
     name: String,
     /// By the plug-in's callsite number; bounded by the size of its code.
     sites: Mutex<HashMap<u64, &'static Site>>,
 }
 
+/// An event of a plug-in, wherever it ran.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct LogEvent {
+    /// See [`RvLog::level`].
+    pub level: u32,
+    /// The module the event comes from.
+    pub target: String,
+    /// The source file, or empty.
+    pub file: String,
+    /// The line in it, or 0.
+    pub line: u32,
+    /// The message.
+    pub message: String,
+    /// The other fields, each of the callsite's, so that all events of one place have one shape.
+    pub fields: Vec<(String, LogValue)>,
+    /// See [`RvLog::callsite`].
+    pub callsite: u64,
+}
+
+impl LogEvent {
+    /// What `event` says.
+    pub fn of(event: &Event<'_>) -> Self {
+        let metadata = event.metadata();
+        let (message, values) = super::log::values(event);
+        let names = metadata.fields().iter().map(|field| field.name()).filter(|name| *name != "message");
+        let value = |name| values.iter().find(|(n, _)| *n == name).map_or(LogValue::Absent, |(_, v)| v.clone());
+        Self {
+            level: super::log::level_code(*metadata.level()),
+            target: metadata.target().to_owned(),
+            file: metadata.file().unwrap_or_default().to_owned(),
+            line: metadata.line().unwrap_or(0),
+            message,
+            fields: names.map(|name| (name.to_owned(), value(name))).collect(),
+            callsite: 0,
+        }
+    }
+}
+
 impl PluginLog {
-    pub(super) fn new(name: &str) -> Self {
+    /// Of the plug-in called `name`.
+    pub fn new(name: &str) -> Self {
         Self { name: name.to_owned(), sites: Mutex::new(HashMap::new()) }
+    }
+
+    /// Makes an event of the host's own subscriber.
+    pub fn tell(&self, event: &LogEvent) {
+        // Callsite 0 means that the plug-in does not number them: the event itself then tells its place.
+        let key = match event.callsite {
+            0 => {
+                let mut hasher = DefaultHasher::new();
+                let names: Vec<&str> = event.fields.iter().map(|(name, _)| name.as_str()).collect();
+                (event.level, &event.target, &event.file, event.line, names).hash(&mut hasher);
+                hasher.finish()
+            }
+            number => number,
+        };
+        let site = *self.sites.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert_with(|| {
+            let names = event.fields.iter().map(|(name, _)| name.clone()).collect();
+            let file = Some(event.file.clone()).filter(|f| !f.is_empty());
+            site(&self.name, &event.target, event.level, file, event.line, names)
+        });
+        let value = |value: &LogValue| -> Option<Box<dyn Value>> {
+            match value {
+                LogValue::Absent => None,
+                LogValue::Signed(v) => Some(Box::new(*v)),
+                LogValue::Unsigned(v) => Some(Box::new(*v)),
+                LogValue::Float(bits) => Some(Box::new(f64::from_bits(*bits))),
+                LogValue::Bool(v) => Some(Box::new(*v)),
+                LogValue::Text(v) => Some(Box::new(v.clone())),
+            }
+        };
+        let values: Vec<Option<Box<dyn Value>>> = event.fields.iter().map(|(_, v)| value(v)).collect();
+        // Set before a site is shared.
+        let Some(metadata) = site.metadata.get() else { return };
+        let message: &dyn Value = &event.message.as_str();
+        let mut all: Vec<Option<&dyn Value>> = vec![Some(message)];
+        all.extend(values.iter().map(|v| v.as_deref()));
+        // A plug-in that shares one callsite number among events of different shape loses fields, not the event.
+        all.resize(metadata.fields().len(), None);
+        Event::dispatch(metadata, &metadata.fields().value_set_all(&all));
     }
 }
 
@@ -103,40 +182,21 @@ pub(super) extern "C" fn log(ctx: *mut c_void, event: *const RvLog) {
     };
     // SAFETY: as above.
     let text = |s: RvStr| unsafe { s.to_text() };
-    // Callsite 0 means that the plug-in does not number them: the event itself then tells its place.
-    let key = match event.callsite {
-        0 => {
-            let mut hasher = DefaultHasher::new();
-            let names: Vec<String> = fields.iter().map(|f| text(f.key)).collect();
-            (event.level, text(event.target), text(event.file), event.line, names).hash(&mut hasher);
-            hasher.finish()
-        }
-        number => number,
+    let value = |f: &RvField| match f.kind {
+        1 => LogValue::Signed(f.bits as i64),
+        2 => LogValue::Unsigned(f.bits),
+        3 => LogValue::Float(f.bits),
+        4 => LogValue::Bool(f.bits != 0),
+        5 => LogValue::Text(text(f.text)),
+        _ => LogValue::Absent,
     };
-    let site = *plugin.sites.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert_with(|| {
-        let names = fields.iter().map(|f| text(f.key)).collect();
-        let file = Some(text(event.file)).filter(|f| !f.is_empty());
-        site(&plugin.name, &text(event.target), event.level, file, event.line, names)
+    plugin.tell(&LogEvent {
+        level: event.level,
+        target: text(event.target),
+        file: text(event.file),
+        line: event.line,
+        message: text(event.message),
+        fields: fields.iter().map(|f| (text(f.key), value(f))).collect(),
+        callsite: event.callsite,
     });
-    let message = text(event.message);
-    let values: Vec<Option<Box<dyn Value>>> = fields
-        .iter()
-        .map(|f| -> Option<Box<dyn Value>> {
-            match f.kind {
-                1 => Some(Box::new(f.bits as i64)),
-                2 => Some(Box::new(f.bits)),
-                3 => Some(Box::new(f64::from_bits(f.bits))),
-                4 => Some(Box::new(f.bits != 0)),
-                5 => Some(Box::new(text(f.text))),
-                _ => None,
-            }
-        })
-        .collect();
-    let metadata = site.metadata.get().expect("set before the site is shared");
-    let message: &dyn Value = &message.as_str();
-    let mut all: Vec<Option<&dyn Value>> = vec![Some(message)];
-    all.extend(values.iter().map(|v| v.as_deref()));
-    // A plug-in that shares one callsite number among events of different shape loses fields, not the event.
-    all.resize(metadata.fields().len(), None);
-    Event::dispatch(metadata, &metadata.fields().value_set_all(&all));
 }

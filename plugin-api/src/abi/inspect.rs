@@ -62,8 +62,23 @@ impl std::fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// Reads the marker of the opened library `file` after checking that the file is whole and for this machine.
+/// Which process a plug-in is to run in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Process {
+    /// This one, which must survive it.
+    Own,
+    /// One of its own, whose end is only an error.
+    Isolated,
+}
+
+/// As [`inspect_for`] this process.
 pub fn inspect(path: &Path, file: &File) -> Result<Marker, Refusal> {
+    inspect_for(path, file, Process::Own)
+}
+
+/// Reads the marker of the opened library `file` after checking that the file is whole and for this machine, and that
+/// `process` can take it.
+pub fn inspect_for(path: &Path, file: &File, process: Process) -> Result<Marker, Refusal> {
     let refuse = |reason: String| Refusal::new(path, reason);
     let length = file.metadata().map_err(|e| refuse(format!("cannot be read: {e}")))?.len();
     if length == 0 {
@@ -80,6 +95,7 @@ pub fn inspect(path: &Path, file: &File) -> Result<Marker, Refusal> {
     let bytes = section.data().map_err(|_| refuse("the library is damaged or truncated: copy it again".into()))?;
     let marker = parse_marker(bytes).ok_or_else(|| refuse("its plug-in marker cannot be read".into()))?;
     check_versions(&marker).map_err(refuse)?;
+    check_panic(&marker, process).map_err(refuse)?;
     // A damaged symbol table loads and then lacks the entry: say so before anything of the library runs.
     let is_entry = |s: &object::read::elf::ElfSymbol64<'_, '_, Endianness, _>| {
         s.name_bytes() == Ok(ENTRY_SYMBOL.as_bytes()) && s.is_definition()
@@ -156,13 +172,18 @@ fn check_versions(marker: &Marker) -> Result<(), String> {
             needs.0, needs.1
         ));
     }
-    if marker.panic == "abort" {
-        return Err(format!(
-            "{name} {version} was built with panic = \"abort\", so that a panic in it would end the host: \
-             build it with panic = \"unwind\""
-        ));
-    }
     Ok(())
+}
+
+fn check_panic(marker: &Marker, process: Process) -> Result<(), String> {
+    if marker.panic != "abort" || process == Process::Isolated {
+        return Ok(());
+    }
+    let Marker { name, version, .. } = marker;
+    Err(format!(
+        "{name} {version} was built with panic = \"abort\", so that a panic in it would end the host: run it with \
+         `isolation: process` or --isolate, or build it with panic = \"unwind\""
+    ))
 }
 
 #[cfg(test)]
@@ -182,7 +203,10 @@ mod tests {
         assert_eq!(check_versions(&marker("1.7", "1.0", "unwind")), Ok(()), "a newer plug-in that can live with 1.0");
         assert!(check_versions(&marker("1.7", "1.7", "unwind")).unwrap_err().contains("needs plug-in ABI 1.7"));
         assert!(check_versions(&marker("2.0", "2.0", "unwind")).unwrap_err().contains("built for plug-in ABI 2.0"));
-        assert!(check_versions(&marker("1.0", "1.0", "abort")).unwrap_err().contains("panic"));
+        let aborts = marker("1.0", "1.0", "abort");
+        assert_eq!(check_versions(&aborts), Ok(()));
+        assert!(check_panic(&aborts, Process::Own).unwrap_err().contains("--isolate"));
+        assert_eq!(check_panic(&aborts, Process::Isolated), Ok(()));
     }
 
     #[test]

@@ -6,11 +6,13 @@ use std::ffi::c_void;
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW, Symbol};
 
 use super::handle::{self, DestinationHandle, SourceHandle};
 use super::inspect::Refusal;
+use super::remote::Remote;
 use super::take::take;
 use super::{ABI_MAJOR, ABI_MINOR, ENTRY_SYMBOL, RvCall, RvDestination, RvHost, RvPlugin, RvSource, compare, host_log};
 use crate::{Cancel, Error, Result, Spec};
@@ -24,12 +26,14 @@ pub enum Trust {
     Foreign,
 }
 
-/// A loaded or linked plug-in.
+/// A loaded or linked plug-in, or one that runs elsewhere.
 #[derive(Clone)]
 pub struct Plugin {
     abi: (u32, u32),
     source: Option<&'static RvSource>,
     destination: Option<&'static RvDestination>,
+    /// Who opens its halves when it runs elsewhere; there are no tables then.
+    remote: Option<Arc<dyn Remote>>,
     spec: Spec,
     path: Option<PathBuf>,
     trust: Trust,
@@ -75,6 +79,11 @@ impl Plugin {
         unsafe { Self::checked(table, None, Trust::Bundled) }
     }
 
+    /// A plug-in that runs elsewhere, as it was found there.
+    pub fn remote(spec: Spec, abi: (u32, u32), path: Option<PathBuf>, remote: Arc<dyn Remote>) -> Self {
+        Self { abi, source: None, destination: None, remote: Some(remote), spec, path, trust: Trust::Foreign }
+    }
+
     /// # Safety
     /// `table` must be NULL, or lead to a table that is as long as it says and lives as long as the process, and so must
     /// the pointers in it.
@@ -103,7 +112,8 @@ impl Plugin {
         if source.is_some() != spec.source.is_some() || destination.is_some() != spec.destination.is_some() {
             return Err(Error::internal("its tables and its spec disagree about being a source or a destination"));
         }
-        let mut plugin = Self { abi: (table.abi_major, table.abi_minor), source, destination, spec, path, trust };
+        let abi = (table.abi_major, table.abi_minor);
+        let mut plugin = Self { abi, source, destination, remote: None, spec, path, trust };
         plugin.keep_to_the_tables();
         Ok(plugin)
     }
@@ -150,12 +160,18 @@ impl Plugin {
 
     /// Opens its source half.
     pub fn open_source(&self, options: &serde_json::Value, cancel: &Cancel) -> Result<SourceHandle> {
+        if let (Some(remote), Some(_)) = (&self.remote, &self.spec.source) {
+            return Ok(SourceHandle::remote(&self.spec.name, remote.open_source(options, cancel)?));
+        }
         let table = self.source.ok_or_else(|| self.lacks("source"))?;
         SourceHandle::open(&self.spec.name, table, options, cancel, self.trust == Trust::Foreign)
     }
 
     /// Opens its destination half.
     pub fn open_destination(&self, options: &serde_json::Value, cancel: &Cancel) -> Result<DestinationHandle> {
+        if let (Some(remote), Some(_)) = (&self.remote, &self.spec.destination) {
+            return Ok(DestinationHandle::remote(&self.spec.name, remote.open_destination(options, cancel)?));
+        }
         let table = self.destination.ok_or_else(|| self.lacks("destination"))?;
         DestinationHandle::open(&self.spec.name, table, options, cancel)
     }

@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 
+use serde::{Deserialize, Serialize};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
@@ -66,8 +67,7 @@ impl Subscriber for Bridge {
     fn event(&self, event: &Event<'_>) {
         let Some(log) = self.host.log else { return };
         let metadata = event.metadata();
-        let mut values = Values { message: String::new(), fields: Vec::new() };
-        event.record(&mut values);
+        let (message, values) = values(event);
         // Every field of the callsite is named, so that the host sees one shape for one place.
         let fields: Vec<RvField> = metadata
             .fields()
@@ -75,10 +75,9 @@ impl Subscriber for Bridge {
             .filter(|field| field.name() != "message")
             .map(|field| {
                 values
-                    .fields
                     .iter()
                     .find(|(name, _)| *name == field.name())
-                    .map_or_else(|| raw_field(field.name(), &Value::Absent), |(name, value)| raw_field(name, value))
+                    .map_or_else(|| raw_field(field.name(), &LogValue::Absent), |(name, value)| raw_field(name, value))
             })
             .collect();
         log(
@@ -90,7 +89,7 @@ impl Subscriber for Bridge {
                 file: metadata.file().map_or(RvStr::EMPTY, RvStr::new),
                 line: metadata.line().unwrap_or(0),
                 n_fields: fields.len() as u32,
-                message: RvStr::new(&values.message),
+                message: RvStr::new(&message),
                 fields: fields.as_ptr(),
                 callsite: std::ptr::from_ref(metadata) as u64,
             },
@@ -98,54 +97,69 @@ impl Subscriber for Bridge {
     }
 }
 
-enum Value {
+/// The value of a field.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub enum LogValue {
+    /// Not set by this event.
     Absent,
+    /// A signed number.
     Signed(i64),
+    /// An unsigned number.
     Unsigned(u64),
-    Float(f64),
+    /// A float by its bits, so that JSON keeps it.
+    Float(u64),
+    /// True or false.
     Bool(bool),
+    /// A text.
     Text(String),
 }
 
-fn raw_field(name: &str, value: &Value) -> RvField {
+fn raw_field(name: &str, value: &LogValue) -> RvField {
     let (kind, bits, text) = match value {
-        Value::Absent => (0, 0, RvStr::EMPTY),
-        Value::Signed(v) => (1, *v as u64, RvStr::EMPTY),
-        Value::Unsigned(v) => (2, *v, RvStr::EMPTY),
-        Value::Float(v) => (3, v.to_bits(), RvStr::EMPTY),
-        Value::Bool(v) => (4, u64::from(*v), RvStr::EMPTY),
-        Value::Text(v) => (5, 0, RvStr::new(v)),
+        LogValue::Absent => (0, 0, RvStr::EMPTY),
+        LogValue::Signed(v) => (1, *v as u64, RvStr::EMPTY),
+        LogValue::Unsigned(v) => (2, *v, RvStr::EMPTY),
+        LogValue::Float(bits) => (3, *bits, RvStr::EMPTY),
+        LogValue::Bool(v) => (4, u64::from(*v), RvStr::EMPTY),
+        LogValue::Text(v) => (5, 0, RvStr::new(v)),
     };
     RvField { key: RvStr::new(name), kind, reserved: 0, bits, text }
 }
 
+/// The message of an event, and its other fields.
+pub(super) fn values(event: &Event<'_>) -> (String, Vec<(&'static str, LogValue)>) {
+    let mut values = Values { message: String::new(), fields: Vec::new() };
+    event.record(&mut values);
+    (values.message, values.fields)
+}
+
 struct Values {
     message: String,
-    fields: Vec<(&'static str, Value)>,
+    fields: Vec<(&'static str, LogValue)>,
 }
 
 impl Visit for Values {
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.fields.push((field.name(), Value::Signed(value)));
+        self.fields.push((field.name(), LogValue::Signed(value)));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.fields.push((field.name(), Value::Unsigned(value)));
+        self.fields.push((field.name(), LogValue::Unsigned(value)));
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.fields.push((field.name(), Value::Float(value)));
+        self.fields.push((field.name(), LogValue::Float(value.to_bits())));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.fields.push((field.name(), Value::Bool(value)));
+        self.fields.push((field.name(), LogValue::Bool(value)));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() == "message" {
             value.clone_into(&mut self.message);
         } else {
-            self.fields.push((field.name(), Value::Text(value.to_owned())));
+            self.fields.push((field.name(), LogValue::Text(value.to_owned())));
         }
     }
 
@@ -153,7 +167,7 @@ impl Visit for Values {
         if field.name() == "message" {
             let _ = write!(self.message, "{value:?}");
         } else {
-            self.fields.push((field.name(), Value::Text(format!("{value:?}"))));
+            self.fields.push((field.name(), LogValue::Text(format!("{value:?}"))));
         }
     }
 }

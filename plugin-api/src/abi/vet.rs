@@ -138,6 +138,8 @@ unsafe fn column(array: &RvArrowArray, field: &Field) -> Result<(), String> {
             return Err(format!("column \"{name}\" lacks buffer {i}"));
         }
     }
+    // SAFETY: the lists and buffers were compared above.
+    unsafe { last_offset(array, field)? };
     match field.data_type() {
         // SAFETY: promised by the caller.
         DataType::Struct(fields) => unsafe { children(array, fields, true, &format!("column \"{name}\"")) },
@@ -155,8 +157,43 @@ unsafe fn column(array: &RvArrowArray, field: &Field) -> Result<(), String> {
     }
 }
 
-/// Whether `v` can be a length or an offset, leaving room to add two of them.
+/// Looks at the offset by which arrow tells how long the data of a column is: it takes what it reads there for granted.
+///
+/// # Safety
+/// As for [`batch`]; the column must have a list of as many buffers as its type.
+unsafe fn last_offset(array: &RvArrowArray, field: &Field) -> Result<(), String> {
+    let width = match field.data_type() {
+        DataType::Utf8 | DataType::Binary | DataType::List(_) | DataType::Map(_, _) => size_of::<i32>(),
+        DataType::LargeUtf8 | DataType::LargeBinary | DataType::LargeList(_) => size_of::<i64>(),
+        _ => return Ok(()),
+    };
+    let name = field.name();
+    // SAFETY: such a column has at least two buffers.
+    let offsets = unsafe { *array.buffers.add(1) };
+    let last = (array.offset + array.length) as usize;
+    if offsets.is_null() || last == 0 {
+        return if last == 0 { Ok(()) } else { Err(format!("column \"{name}\" lacks buffer 1")) };
+    }
+    if !offsets.addr().is_multiple_of(width) {
+        return Err(format!("column \"{name}\" has offsets that are not aligned"));
+    }
+    // SAFETY: aligned, and the caller promises as many offsets as there are rows, and one more.
+    let value = unsafe {
+        if width == size_of::<i32>() {
+            i64::from(*offsets.cast::<i32>().add(last))
+        } else {
+            *offsets.cast::<i64>().add(last)
+        }
+    };
+    if fits_in_memory(value) { Ok(()) } else { Err(format!("column \"{name}\" has an impossible offset")) }
+}
+
+/// Whether `v` can be a length or an offset: more rows than this come in no batch.
 fn fits(v: i64) -> bool {
+    (0..=i64::from(i32::MAX)).contains(&v)
+}
+
+fn fits_in_memory(v: i64) -> bool {
     (0..=i64::MAX / 2).contains(&v)
 }
 

@@ -119,6 +119,9 @@ fn what_connectors_report() {
         let outcome = sandbox.try_run(&GOOD.replace("type: sqlite, path: t.db", &fault));
         shows(&sandbox, &outcome, 1, category);
     }
+    let fault = "type: fault, isolation: process, misbehave: { call: read, how: exit }";
+    let outcome = sandbox.try_run(&GOOD.replace("type: sqlite, path: t.db", fault));
+    shows(&sandbox, &outcome, 1, "plugin.crashed");
     let fault = "type: fault, error_in: { call: read, category: cancelled, message: no }";
     let outcome = sandbox.try_run(&GOOD.replace("type: sqlite, path: t.db", fault));
     assert!(outcome.stderr.contains("more: rivet explain-error cancelled\n"), "{outcome}");

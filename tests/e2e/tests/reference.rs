@@ -36,7 +36,10 @@ impl Printer<'_> {
             let meaning = value["description"].as_str().unwrap_or_default();
             let meaning = meaning.replace('|', "\\|").replace('\n', " ");
             writeln!(self.page, "| `{key}`{needed} | {} | {meaning} |", self.kind(value)).unwrap();
-            let item = if value["items"]["properties"].is_object() { &value["items"] } else { value };
+            // What stands at the top level as well is shown there alone.
+            let ways = value["anyOf"].as_array().filter(|_| title == "The file").into_iter().flatten();
+            let mut items = [value, &value["items"]].into_iter().chain(ways);
+            let item = items.find(|item| item["properties"].is_object()).unwrap_or(value);
             if item["properties"].is_object() && key != "source" && key != "destination" {
                 inner.push((key.clone(), item.clone()));
             }

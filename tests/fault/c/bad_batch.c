@@ -33,6 +33,12 @@ static void release_batch(RvArrowArray *array) {
     array->release = NULL;
 }
 
+static void release_batch_twice(RvArrowArray *array) {
+    void *volatile batch = array->private_data;
+    release_batch(array);
+    free(batch);
+}
+
 static void release_schema(RvArrowSchema *schema) { schema->release = NULL; }
 
 static int32_t fail(RvError *err, RvStr message) {
@@ -70,6 +76,8 @@ static int32_t read_rows(void *handle, RvStr request, const RvCancel *cancel, vo
     static RvArrowSchema word = {.format = "u", .name = "word", .release = release_schema};
     static RvArrowSchema unknown = {.format = "?", .name = "word", .release = release_schema};
     static RvArrowSchema formless = {.format = NULL, .name = "word", .release = release_schema};
+    static RvArrowSchema number = {.format = "l", .name = "word", .release = release_schema};
+    static RvArrowSchema *numbers[] = {&number};
     static RvArrowSchema *words[] = {&word}, *unknowns[] = {&unknown}, *formlesses[] = {&formless};
     (void)request, (void)cancel;
     Reader *reader = malloc(sizeof *reader);
@@ -77,6 +85,7 @@ static int32_t read_rows(void *handle, RvStr request, const RvCancel *cancel, vo
     *reader = *(Reader *)handle;
     *schema = (RvArrowSchema){.format = "+s", .name = "", .n_children = 1, .children = words, .release = release_schema};
     if (IS("unknown format")) schema->children = unknowns;
+    if (IS("another schema")) schema->children = numbers;
     if (IS("no format")) schema->children = formlesses;
     if (IS("no fields")) schema->children = NULL;
     if (IS("released schema")) schema->release = NULL;
@@ -118,6 +127,13 @@ static int32_t next_batch(void *handle, RvArrowArray *out, RvError *err) {
     if (IS("null rows")) out->null_count = 1;
     if (IS("released")) out->release = NULL;
     if (IS("offsets")) batch->offsets[2] = 1;
+    if (IS("offset out of range")) batch->offsets[1] = 1000;
+    if (IS("negative first offset")) batch->offsets[0] = -3;
+    if (IS("negative last offset")) batch->offsets[3] = -1;
+    if (IS("misaligned offsets")) batch->buffers[1] = (const char *)batch->offsets + 1;
+    if (IS("huge length")) out->length = batch->column.length = INT64_C(1) << 40;
+    if (IS("huge offset")) out->offset = INT64_C(1) << 40;
+    if (IS("double release")) out->release = release_batch_twice;
     if (IS("utf-8")) batch->words[4] = (char)0xff;
     if (IS("failure")) {
         release_batch(out);
@@ -140,7 +156,8 @@ static int32_t init(const RvHost *host, RvError *err) {
 static int32_t spec(RvBuf *out, RvError *err) {
     (void)err;
     out->text = TEXT("{\"name\":\"bad_batch\",\"version\":\"1.0.0\",\"license\":\"MIT\",\"source\":"
-                     "{\"options\":{\"type\":\"object\"},\"capabilities\":{}}}");
+                     "{\"options\":{\"type\":\"object\",\"properties\":{\"wrong\":{\"type\":\"string\"}}},"
+                     "\"capabilities\":{}}}");
     return RV_OK;
 }
 

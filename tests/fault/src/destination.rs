@@ -56,6 +56,7 @@ impl Destination for FaultDestination {
 impl Drop for FaultDestination {
     fn drop(&mut self) {
         self.options.panic("close");
+        self.options.misbehave("close");
     }
 }
 

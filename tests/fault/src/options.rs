@@ -1,14 +1,18 @@
 //! What can go wrong and where, and the one place where it does.
 
 use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use arrow_array::{Array, RecordBatch};
-use rivet_plugin_api::{Category, Context, Error, Result};
+use rivet_plugin_api::{Category, Context, Error, Result, SecretString};
 use schemars::JsonSchema;
 use serde::Deserialize;
+
+use crate::crash;
 
 /// Options of both halves. A call is named as in the C table: `open`, `probe`, `next_batch`, `close_reader`, ...
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -22,14 +26,99 @@ pub struct Options {
     pub panic_in: String,
     /// A call that fails.
     pub error_in: Option<ErrorIn>,
+    /// A call that cannot be survived.
+    pub misbehave: Option<Misbehave>,
     /// A call that blocks until the host cancels.
     pub hang_in: String,
     /// How long each batch takes, unless the host cancels.
     pub sleep_ms_per_batch: u64,
+    /// Means nothing, but is not to be seen.
+    pub password: SecretString,
     /// Whether the source never ends.
     pub endless: bool,
     /// Whether each call is logged.
     pub log: bool,
+}
+
+/// What a call does to the process that it is made in.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Misbehave {
+    /// The call.
+    pub call: String,
+    /// What it does.
+    pub how: How,
+    /// Does so only until this file exists, and creates it.
+    #[serde(default)]
+    pub once: Option<PathBuf>,
+    /// Does so only in reads of the part that begins with this row.
+    #[serde(default)]
+    pub part: Option<u64>,
+    /// Does so only in calls about this query.
+    #[serde(default)]
+    pub query: Option<String>,
+    /// Does so only when the call is made for this time, counted from 1, in this process.
+    #[serde(default)]
+    pub time: Option<u32>,
+    /// What is printed.
+    #[serde(default)]
+    pub text: String,
+}
+
+/// The ways to misbehave.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// A panic, which unwinds.
+    Panic,
+    /// `abort()`.
+    Abort,
+    /// A write to nowhere.
+    Segfault,
+    /// Recursion without an end.
+    StackOverflow,
+    /// `exit(3)`.
+    Exit,
+    /// Never returns and hears nothing.
+    Loop,
+    /// Takes memory until there is none.
+    Memory,
+    /// Answers batches without rows, for ever.
+    Empty,
+    /// Prints a line, then ends as by `abort()`.
+    Print,
+}
+
+impl Misbehave {
+    /// Whether it happens now.
+    fn happens(&self, call: &str) -> bool {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        self.call == call
+            && self.time.is_none_or(|time| MADE.fetch_add(1, Ordering::SeqCst) + 1 == time)
+            && self.once.as_ref().is_none_or(is_first)
+    }
+
+    fn happen(&self) {
+        match self.how {
+            How::Panic => panic!("asked to panic in {}", self.call),
+            How::Abort => std::process::abort(),
+            How::Segfault => crash::segfault(),
+            How::StackOverflow => crash::overflow_the_stack(),
+            How::Exit => std::process::exit(3),
+            How::Loop => crash::never_return(),
+            How::Memory => crash::take_all_memory(),
+            How::Empty => {}
+            How::Print => {
+                let _ = writeln!(std::io::stderr(), "{}", self.text);
+                std::process::abort();
+            }
+        }
+    }
+}
+
+/// Whether `file` did not exist.
+fn is_first(file: &PathBuf) -> bool {
+    OpenOptions::new().write(true).create_new(true).open(file).is_ok()
 }
 
 /// A failure to answer with. Context, hint, code and retry pause are always the same.
@@ -60,8 +149,7 @@ impl ErrorIn {
     }
 
     fn happens(&self, call: &str) -> bool {
-        let again = |file: &PathBuf| OpenOptions::new().write(true).create_new(true).open(file).is_ok();
-        self.call == call && self.once.as_ref().is_none_or(again)
+        self.call == call && self.once.as_ref().is_none_or(is_first)
     }
 }
 
@@ -72,8 +160,10 @@ impl Default for Options {
             columns: 1,
             panic_in: String::new(),
             error_in: None,
+            misbehave: None,
             hang_in: String::new(),
             sleep_ms_per_batch: 0,
+            password: SecretString::default(),
             endless: false,
             log: false,
         }
@@ -87,6 +177,7 @@ impl Options {
             tracing::info!(call, rows = self.rows, endless = self.endless, "fault was called");
         }
         self.panic(call);
+        self.misbehave(call);
         if self.hang_in == call {
             wait(context, None)?;
         }
@@ -102,6 +193,29 @@ impl Options {
 
     pub(crate) fn panic(&self, call: &str) {
         assert!(!self.panic_in.split(',').any(|name| name == call), "asked to panic in {call}");
+    }
+
+    /// Does what ends processes.
+    pub(crate) fn misbehave(&self, call: &str) {
+        if let Some(misbehave) = self.misbehave.as_ref().filter(|misbehave| misbehave.happens(call)) {
+            misbehave.happen();
+        }
+    }
+
+    /// Whether there are batches without rows and no others.
+    pub(crate) fn is_empty_forever(&self) -> bool {
+        self.misbehave.as_ref().is_some_and(|misbehave| misbehave.how == How::Empty)
+    }
+
+    /// The options as they are for a query, of which `first` is the first row.
+    pub(crate) fn about(&self, query: &str, first: u64) -> Self {
+        let of_part = |part: Option<u64>| part.is_none_or(|part| part == first);
+        let mut options = self.clone();
+        options.error_in = options.error_in.filter(|fault| of_part(fault.part));
+        options.misbehave = options
+            .misbehave
+            .filter(|misbehave| of_part(misbehave.part) && misbehave.query.as_ref().is_none_or(|only| only == query));
+        options
     }
 
     pub(crate) fn dawdle(&self, context: &Context) -> Result<()> {

@@ -46,19 +46,21 @@ impl Source for FaultSource {
         })
     }
 
-    fn describe(&mut self, _: &DescribeRequest, context: &Context) -> Result<Description> {
-        self.options.strike("describe", context)?;
+    fn describe(&mut self, request: &DescribeRequest, context: &Context) -> Result<Description> {
+        self.options.about(&request.query, 0).strike("describe", context)?;
         Ok(Description::of(&schema(self.options.columns)))
     }
 
     fn read(&mut self, request: &ReadRequest, context: &Context) -> Result<Box<dyn BatchReader>> {
-        self.options.strike("read", context)?;
         let part = match &request.filter {
             Filter::All if request.columns.is_none() => None,
             Filter::Part { token } if request.columns.is_none() => Some(part_of(token)?),
             _ => return Err(Error::unsupported("the fault source reads all rows and columns")),
         };
-        let (mut options, sent, context) = (self.options.clone(), Arc::clone(&self.sent), context.clone());
+        let next = part.as_ref().map_or(0, |part| part.start);
+        let (mut options, sent) = (self.options.about(&request.query, next), Arc::clone(&self.sent));
+        options.strike("read", context)?;
+        let context = context.clone();
         match request.query.as_str() {
             "endless" => options.endless = true,
             "empty" => options.rows = 0,
@@ -67,15 +69,13 @@ impl Source for FaultSource {
         if let Some(part) = &part {
             options.rows = options.rows.min(part.end);
         }
-        let next = part.map_or(0, |part| part.start);
-        options.error_in = options.error_in.filter(|fault| fault.part.is_none_or(|first| first == next));
         let row_bytes = 16 * options.columns.max(1);
         let step = request.batch.rows.min(request.batch.bytes / row_bytes).max(1) as u64;
         Ok(Box::new(Rows { schema: schema(options.columns), next, step, options, sent, context }))
     }
 
-    fn explain(&mut self, _: &ReadRequest, context: &Context) -> Result<Explanation> {
-        self.options.strike("explain", context)?;
+    fn explain(&mut self, request: &ReadRequest, context: &Context) -> Result<Explanation> {
+        self.options.about(&request.query, 0).strike("explain", context)?;
         Ok(Explanation { rows: Some(self.options.rows), plan: "count upwards".to_owned(), ..Explanation::default() })
     }
 
@@ -89,8 +89,8 @@ impl Source for FaultSource {
         Ok(Bounds { min: value(least), max: value(self.options.rows as i64 - 1), nulls: Some(0), ..Bounds::default() })
     }
 
-    fn count(&mut self, _: &ReadRequest, context: &Context) -> Result<u64> {
-        self.options.strike("count", context)?;
+    fn count(&mut self, request: &ReadRequest, context: &Context) -> Result<u64> {
+        self.options.about(&request.query, 0).strike("count", context)?;
         Ok(self.options.rows)
     }
 
@@ -100,7 +100,7 @@ impl Source for FaultSource {
     }
 
     fn split(&mut self, request: &SplitRequest, context: &Context) -> Result<Split> {
-        self.options.strike("split", context)?;
+        self.options.about(&request.query, 0).strike("split", context)?;
         if request.query == "whole" {
             return Ok(Split { reason: Some("the query asks for it whole".to_owned()), ..Split::default() });
         }
@@ -118,6 +118,7 @@ fn part_of(token: &str) -> Result<std::ops::Range<u64>> {
 impl Drop for FaultSource {
     fn drop(&mut self) {
         self.options.panic("close");
+        self.options.misbehave("close");
     }
 }
 
@@ -137,6 +138,9 @@ impl BatchReader for Rows {
 
     fn next(&mut self) -> Result<Option<RecordBatch>> {
         self.options.strike("next_batch", &self.context)?;
+        if self.options.is_empty_forever() {
+            return Ok(Some(RecordBatch::new_empty(self.schema())));
+        }
         self.options.dawdle(&self.context)?;
         let end = if self.options.endless { u64::MAX } else { self.options.rows };
         let rows = self.next..end.min(self.next + self.step);

@@ -70,7 +70,10 @@ fn one(server: &Server, case: &Case) -> Option<Run> {
         Ok(true) => {
             let config = config(&server.source(case, &mut sandbox), case);
             sandbox.write("rivet.yaml", &config);
-            let outcome = sandbox.rivet(&["run", "--config", "rivet.yaml", "--validate"]);
+            // The same with connectors in processes of their own, for whoever sets it.
+            let isolate = std::env::var_os("RIVET_TYPES_ISOLATE").map(|_| "--isolate");
+            let args: Vec<&str> = ["run", "--config", "rivet.yaml", "--validate"].into_iter().chain(isolate).collect();
+            let outcome = sandbox.rivet(&args);
             server.tear_down(case).map(|()| outcome)
         }
         Err(reason) => Err(format!("[setup] failed: {reason}")),

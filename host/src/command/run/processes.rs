@@ -72,7 +72,12 @@ fn command(args: &RunArgs, plugin_dirs: &[PathBuf]) -> Result<Command> {
     let mut command = Command::new(std::env::current_exe().map_err(failed)?);
     command.args(["run", "--as-child", "--config"]).arg(std::path::absolute(&args.config.config).map_err(failed)?);
     command.arg("--state").arg(std::path::absolute(args.config.state_file()).map_err(failed)?);
-    let flags = [("--validate", args.validate), ("--reconcile", args.reconcile), ("--resume", args.resume)];
+    let flags = [
+        ("--validate", args.validate),
+        ("--reconcile", args.reconcile),
+        ("--resume", args.resume),
+        ("--isolate", args.isolation.isolate),
+    ];
     command.args(flags.into_iter().filter(|(_, on)| *on).map(|(flag, _)| flag));
     for param in &args.params {
         command.args(["--param", param]);

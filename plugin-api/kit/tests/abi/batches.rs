@@ -127,6 +127,11 @@ fn that_lie_about_their_structure_are_refused() {
         is_refused(&plugin, "nulls without bitmap", "column \"word\" lacks buffer 0");
         is_refused(&plugin, "null rows", "rows of a batch cannot be null");
         is_refused(&plugin, "released", "released before");
+        is_refused(&plugin, "another schema", "column \"word\" has 3 buffers, Int64 has 2");
+        is_refused(&plugin, "negative last offset", "column \"word\" has an impossible offset");
+        is_refused(&plugin, "misaligned offsets", "column \"word\" has offsets that are not aligned");
+        is_refused(&plugin, "huge length", "impossible length");
+        is_refused(&plugin, "huge offset", "impossible length or offset");
     }
 }
 
@@ -136,6 +141,8 @@ fn with_bad_contents_are_refused_from_foreign_plugins() {
     let plugin = support::load(&c.path, Trust::Foreign).unwrap();
     is_refused(&plugin, "utf-8", "malformed batch: ");
     is_refused(&plugin, "offsets", "malformed batch: ");
+    is_refused(&plugin, "offset out of range", "malformed batch: ");
+    is_refused(&plugin, "negative first offset", "malformed batch: ");
 }
 
 #[test]

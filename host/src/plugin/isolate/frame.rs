@@ -1,0 +1,187 @@
+//! What passes between the host and the process of a plug-in: frames on a socket, each with its length. Messages are
+//! JSON, batches are Arrow IPC.
+
+use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+
+use rivet_plugin_api::{Error, ReadRequest, Spec, WriteRequest};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::plugin::{Half, Policy};
+
+/// The channel of the handle itself. Readers and writers have channels of their own, from 1 on.
+pub const HANDLE: u32 = 0;
+
+const HEADER_BYTES: usize = 16;
+
+/// More than this is only reserved as it comes.
+const MAX_RESERVED: u64 = 64 << 20;
+
+/// What is in a frame.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub enum Kind {
+    /// A [`Request`] or an [`Answer`].
+    Message = 1,
+    /// A part of a stream of Arrow IPC: a schema alone, or a batch.
+    Arrow = 2,
+    /// A log event of the plug-in.
+    Log = 3,
+    /// The host's wish that what the channel is for stops; it has no content and no answer.
+    Cancel = 4,
+}
+
+/// What has arrived.
+#[derive(Debug)]
+pub struct Frame {
+    pub kind: Kind,
+    pub channel: u32,
+    pub body: Vec<u8>,
+}
+
+/// What the host asks for. Each has one answer on its channel, in the order of the requests.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// Comes first; answered by [`Loaded`].
+    Load(Load),
+    /// Opens the one handle of this process.
+    Open { half: Half, options: Value },
+    /// A call of the handle, answered as the table does.
+    Call { name: String, request: String },
+    /// Starts reading on a new channel. A schema follows the answer.
+    Read { request: Box<ReadRequest> },
+    /// Answered by a batch, or by the end.
+    Next,
+    /// Ends a reader.
+    CloseReader,
+    /// Starts writing on a new channel. A schema follows; each batch after it is answered by the progress.
+    Begin { request: Box<WriteRequest> },
+    /// Answered by the receipt.
+    Finish,
+    /// Leaves nothing behind.
+    Abort,
+    /// Ends the handle. The process ends with the connection.
+    Close,
+}
+
+/// Which plug-in, and what its process may use.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Load {
+    pub plugin: Which,
+    pub memory_mb: Option<u64>,
+}
+
+/// Where a plug-in is.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Which {
+    /// Linked into this binary under this name.
+    Linked(String),
+    /// In a file, which is inspected again by the process that loads it.
+    File { path: PathBuf, bundled: bool, policy: Box<Policy> },
+}
+
+/// What was loaded.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Loaded {
+    pub spec: Spec,
+    pub abi: (u32, u32),
+}
+
+/// What became of a request.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    Done(Value),
+    /// There are no more batches.
+    End,
+    Failed(Error),
+}
+
+/// Why nothing more passes.
+#[derive(Debug)]
+pub enum Lost {
+    /// The other side has ended.
+    Gone,
+    /// The one who waits has given up.
+    GivenUp,
+    /// The other side does not keep to the protocol.
+    Broken(String),
+}
+
+impl Lost {
+    fn of(error: &io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof => Self::Gone,
+            _ => Self::Broken(error.to_string()),
+        }
+    }
+}
+
+/// Called whenever the other side lets wait; an error gives up.
+pub type Wait<'a> = &'a mut dyn FnMut() -> Result<(), Lost>;
+
+/// Sends one frame, in one piece as far as the socket takes it.
+pub fn send(socket: &UnixStream, kind: Kind, channel: u32, parts: &[&[u8]], wait: Wait<'_>) -> Result<(), Lost> {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    let mut header = [0; HEADER_BYTES];
+    header[0] = kind as u8;
+    header[4..8].copy_from_slice(&channel.to_le_bytes());
+    header[8..].copy_from_slice(&(length as u64).to_le_bytes());
+    let mut slices: Vec<IoSlice<'_>> =
+        std::iter::once(&header[..]).chain(parts.iter().copied()).map(IoSlice::new).collect();
+    let mut left = &mut slices[..];
+    while !left.is_empty() {
+        match (&mut &*socket).write_vectored(left) {
+            Ok(0) => return Err(Lost::Gone),
+            Ok(sent) => IoSlice::advance_slices(&mut left, sent),
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) if lets_wait(&e) => wait()?,
+            Err(e) => return Err(Lost::of(&e)),
+        }
+    }
+    Ok(())
+}
+
+/// Waits for the next frame.
+pub fn receive(socket: &UnixStream, wait: Wait<'_>) -> Result<Frame, Lost> {
+    let header = read(socket, HEADER_BYTES as u64, wait)?;
+    let number = |from: usize, to: usize| header[from..to].iter().rev().fold(0, |n, byte| n << 8 | u64::from(*byte));
+    let kind = match header[0] {
+        1 => Kind::Message,
+        2 => Kind::Arrow,
+        3 => Kind::Log,
+        4 => Kind::Cancel,
+        other => return Err(Lost::Broken(format!("a frame of the unknown kind {other}"))),
+    };
+    let body = read(socket, number(8, 16), wait)?;
+    Ok(Frame { kind, channel: number(4, 8) as u32, body })
+}
+
+/// Exactly `length` bytes. They are read into memory that nothing has cleared before.
+fn read(socket: &UnixStream, length: u64, wait: Wait<'_>) -> Result<Vec<u8>, Lost> {
+    let mut body = Vec::new();
+    let reserved = body.try_reserve_exact(length.min(MAX_RESERVED) as usize);
+    reserved.map_err(|_| Lost::Broken(format!("no memory for a frame of {length} bytes")))?;
+    while (body.len() as u64) < length {
+        match socket.take(length - body.len() as u64).read_to_end(&mut body) {
+            Ok(0) => return Err(Lost::Gone),
+            Ok(_) => {}
+            Err(e) if lets_wait(&e) => wait()?,
+            Err(e) => return Err(Lost::of(&e)),
+        }
+    }
+    Ok(body)
+}
+
+fn lets_wait(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+/// The JSON of a message.
+pub fn encode(message: &impl Serialize) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(message).map_err(|e| Error::internal(format!("a message has no JSON: {e}")))
+}
