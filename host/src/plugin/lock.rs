@@ -145,7 +145,7 @@ fn parse(text: &str) -> Result<Vec<Entry>, String> {
         at.map_or(0, |at| text[..at].matches('\n').count() + 1)
     };
     for entry in &plugins {
-        for hash in entry.sha256.values().filter(|hash| !is_sha256(hash)) {
+        if let Some(hash) = entry.sha256.values().find(|hash| !is_sha256(hash)) {
             return Err(format!("\"{hash}\" is no SHA-256 of 64 hexadecimal digits at line {}", line(hash, false)));
         }
     }

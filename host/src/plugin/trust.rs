@@ -83,7 +83,8 @@ impl Trusted {
             return Err(Error::config("there is no place for the list of trusted plug-ins")
                 .hint("set HOME or XDG_CONFIG_HOME to an absolute path"));
         };
-        let text: String = self.files.iter().map(|(hash, file)| format!("{hash}  {}\n", file.display())).collect();
+        let lines: Vec<_> = self.files.iter().map(|(hash, file)| format!("{hash}  {}\n", file.display())).collect();
+        let text = lines.concat();
         let write = || -> std::io::Result<()> {
             let dir = path.parent().unwrap_or(Path::new("."));
             fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
