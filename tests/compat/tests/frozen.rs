@@ -1,5 +1,4 @@
 //! Plug-ins in Rust are compared with the layout of the version that they were built for.
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use rivet_plugin_api::abi::export::{Export, plugin, source_spec, source_table};
 use rivet_plugin_api::abi::{Plugin, RvDestination, RvPlugin, RvRustHeader, RvSource, frozen};
