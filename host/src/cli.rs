@@ -12,6 +12,8 @@ use clap_complete::Shell;
 pub use plugin::VerifyArgs;
 pub use plugin::{InspectArgs, LockArgs, NewArgs, NewKind, NewLanguage, PluginCommand, TrustArgs};
 
+use crate::config::parse_param;
+use crate::error::{Error, Result};
 use crate::state::FILE_NAME;
 
 /// Export data from databases to files, gently and without loss.
@@ -90,7 +92,7 @@ pub enum Command {
     /// scripts. Errors are shown as the state file holds them, which is without passwords.
     Report(ReportArgs),
     /// Show plug-ins
-    #[command(subcommand)]
+    #[command(subcommand, alias = "plugins")]
     Plugin(PluginCommand),
     /// Print schemas
     #[command(subcommand)]
@@ -98,6 +100,7 @@ pub enum Command {
     /// Say what the code of an error means, what commonly causes it, and what to do
     ///
     /// The last line of an error names its code. Without one, all codes are listed.
+    #[command(alias = "explain")]
     ExplainError {
         /// The codes, such as config.unknown-key or auth.
         #[arg(value_name = "CODE")]
@@ -142,6 +145,27 @@ impl ConfigArgs {
     }
 }
 
+/// Which exports of it, with which values.
+#[derive(Args, Debug)]
+pub struct ExportsArgs {
+    /// Only this export.
+    #[arg(short, long, value_name = "NAME")]
+    pub export: Option<String>,
+    /// Set a parameter: `${KEY}` in the configuration becomes VALUE. Wins over the environment.
+    #[arg(short, long = "param", value_name = "KEY=VALUE")]
+    pub params: Vec<String>,
+}
+
+impl ExportsArgs {
+    /// The parameters as names and values.
+    ///
+    /// # Errors
+    /// One that has no `=`, or a name that none can have.
+    pub fn params(&self) -> Result<Vec<(String, String)>> {
+        self.params.iter().map(|param| parse_param(param)).collect::<Result<_, _>>().map_err(Error::Usage)
+    }
+}
+
 /// Where connectors run.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct IsolationArgs {
@@ -155,9 +179,8 @@ pub struct IsolationArgs {
 pub struct RunArgs {
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// Run only this export.
-    #[arg(short, long, value_name = "NAME")]
-    pub export: Option<String>,
+    #[command(flatten)]
+    pub exports: ExportsArgs,
     /// Read every finished file back and compare it with what was written before it becomes visible.
     #[arg(long)]
     pub validate: bool,
@@ -193,9 +216,6 @@ pub struct RunArgs {
     /// Tell events to the process that started this one.
     #[arg(long, hide = true)]
     pub as_child: bool,
-    /// Set a parameter: `${KEY}` in the configuration becomes VALUE. Wins over the environment.
-    #[arg(short, long = "param", value_name = "KEY=VALUE")]
-    pub params: Vec<String>,
     #[command(flatten)]
     pub isolation: IsolationArgs,
 }
@@ -205,12 +225,8 @@ pub struct DoctorArgs {
     /// The configuration file.
     #[arg(short, long, value_name = "PATH")]
     pub config: PathBuf,
-    /// Check only what this export needs.
-    #[arg(short, long, value_name = "NAME")]
-    pub export: Option<String>,
-    /// Set a parameter: `${KEY}` in the configuration becomes VALUE. Wins over the environment.
-    #[arg(short, long = "param", value_name = "KEY=VALUE")]
-    pub params: Vec<String>,
+    #[command(flatten)]
+    pub exports: ExportsArgs,
     /// Print one JSON document instead of lines.
     #[arg(long)]
     pub json: bool,
@@ -225,12 +241,8 @@ pub struct DoctorArgs {
 pub struct CheckArgs {
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// Check only this export.
-    #[arg(short, long, value_name = "NAME")]
-    pub export: Option<String>,
-    /// Set a parameter: `${KEY}` in the configuration becomes VALUE. Wins over the environment.
-    #[arg(short, long = "param", value_name = "KEY=VALUE")]
-    pub params: Vec<String>,
+    #[command(flatten)]
+    pub exports: ExportsArgs,
     /// Print one JSON document instead.
     #[arg(long)]
     pub json: bool,

@@ -67,7 +67,7 @@ fn unclaimed(sources: &[&Arc<Plugin>], scheme: Option<&str>) -> Error {
     } else {
         let known: Vec<_> = schemes.map(|scheme| format!("{scheme}:")).collect();
         ApiError::config("the location is neither a URL nor an existing file")
-            .hint(format!("give a URL that begins with one of {}", known.join(", ")))
+            .hint(format!("check the path, or give a URL that begins with one of {}", known.join(", ")))
     };
     Error::Usage(error)
 }

@@ -33,7 +33,6 @@ mod notify;
 mod code;
 mod error;
 
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use rivet_plugin_api::abi::RvPlugin;
@@ -54,7 +53,7 @@ pub fn main_with(linked: &[&'static RvPlugin]) -> ExitCode {
     match command::run(&arguments, linked) {
         Ok(code) => ExitCode::from(code),
         Err(e) => {
-            report::eprint(&e.render());
+            report::eprint_error(&e.render());
             ExitCode::from(e.exit_code())
         }
     }
@@ -62,8 +61,8 @@ pub fn main_with(linked: &[&'static RvPlugin]) -> ExitCode {
 
 /// Logs go to standard error: warnings by default, more or less by `RUST_LOG`.
 fn init_logging() {
-    let colour = std::io::stderr().is_terminal() && environment("NO_COLOR").is_none();
-    let lines = fmt::layer().log_internal_errors(false).with_writer(|| secret::RedactedStderr).with_ansi(colour);
+    let lines = fmt::layer().log_internal_errors(false).with_writer(|| secret::RedactedStderr);
+    let lines = lines.with_ansi(report::has_colours());
     tracing_subscriber::registry().with(log_filter()).with(lines).with(event::Warnings).init();
 }
 

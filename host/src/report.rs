@@ -17,5 +17,5 @@ pub use json::Json;
 pub use openmetrics::MetricsFile;
 pub use page::{About, page};
 pub use printer::Printer;
-pub use screen::{apart, eprint, has_room};
+pub use screen::{apart, eprint, eprint_error, has_colours, has_room};
 pub use summary::{Status, Summary};

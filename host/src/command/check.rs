@@ -1,30 +1,29 @@
 //! `rivet check`: what each export would do to its source, before it does it.
 
-use std::io::Write as _;
-
 use rivet_plugin_api::Cancel;
 use serde_json::json;
 
 use super::print;
 use crate::cli::CheckArgs;
-use crate::config::{self, Config, parse_param};
+use crate::config::{self, Config};
 use crate::error::{Error, Result, exit};
 use crate::notify::Notifier;
 use crate::plan;
 use crate::plugin::Catalog;
 use crate::preflight::{self, Report};
+use crate::report::eprint_error;
 use crate::state::State;
-use crate::{environment, secret, signal};
+use crate::{environment, signal};
 
 /// Checks the exports and answers the exit code.
 pub fn check(args: &CheckArgs, catalog: impl Fn(Option<&Config>) -> Result<Catalog>) -> Result<u8> {
-    let params = args.params.iter().map(|p| parse_param(p)).collect::<Result<Vec<_>, _>>().map_err(Error::Usage)?;
+    let params = args.exports.params()?;
     let mut config = config::load(&args.config.config, &params, &environment)?;
     config.isolate(args.isolation.isolate);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let jobs = plan::prepare(&config, args.export.as_deref(), &catalog(Some(&config))?)?;
+    let jobs = plan::prepare(&config, args.exports.export.as_deref(), &catalog(Some(&config))?)?;
     let state = State::open_read_only(&args.config.state_file())?;
     let cancel = Cancel::new();
     signal::install(&cancel, |_| ());
@@ -56,8 +55,7 @@ pub fn check(args: &CheckArgs, catalog: impl Fn(Option<&Config>) -> Result<Catal
 fn show(report: &Report) -> Result<()> {
     print(&report.to_string())?;
     if let Some(failure) = &report.error {
-        // Nothing is left to do when standard error is gone.
-        let _ = std::io::stderr().write_all(secret::redact(&format!("\n{}", failure.error.render())).as_bytes());
+        eprint_error(&format!("\n{}", failure.error.render()));
     }
     Ok(())
 }

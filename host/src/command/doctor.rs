@@ -6,7 +6,7 @@ use rivet_plugin_api::Cancel;
 
 use super::print;
 use crate::cli::DoctorArgs;
-use crate::config::{self, Config, parse_param};
+use crate::config::{self, Config};
 use crate::doctor::{self, Check, Kind, Status};
 use crate::error::{Error, Result, exit};
 use crate::plugin::Catalog;
@@ -15,7 +15,7 @@ use crate::{environment, plan, signal};
 
 /// Looks at everything and answers the exit code.
 pub fn doctor(args: &DoctorArgs, catalog: impl Fn(Option<&Config>) -> Result<Catalog>) -> Result<u8> {
-    let params = args.params.iter().map(|p| parse_param(p)).collect::<Result<Vec<_>, _>>().map_err(Error::Usage)?;
+    let params = args.exports.params()?;
     let mut told = Told { json: args.json, checks: Vec::new() };
     if !args.json {
         print(&CheckReport::heading(&args.config))?;
@@ -45,7 +45,7 @@ fn look(
     let mut config = config::load(&args.config, params, &environment)?;
     config.isolate(args.isolation.isolate);
     let catalog = catalog(Some(&config))?;
-    let jobs = plan::prepare(&config, args.export.as_deref(), &catalog)?;
+    let jobs = plan::prepare(&config, args.exports.export.as_deref(), &catalog)?;
     let limit = Duration::from_secs(args.timeout);
     doctor::examine(&config, &jobs, &catalog, limit, cancel, |checks| told.tell(checks))
 }

@@ -11,7 +11,7 @@ use rivet_plugin_api::Cancel;
 
 use self::audience::{Audience, Offices};
 use crate::cli::RunArgs;
-use crate::config::{self, Config, parse_param};
+use crate::config::{self, Config};
 use crate::error::{Error, Result, exit};
 use crate::event::{self, Feed};
 use crate::plan::{self, Job};
@@ -47,7 +47,7 @@ fn selected_exports(
     catalog: impl Fn(Option<&Config>) -> Result<Catalog>,
     json: Option<&Arc<Json>>,
 ) -> Result<u8> {
-    let params = args.params.iter().map(|p| parse_param(p)).collect::<Result<Vec<_>, _>>().map_err(Error::Usage)?;
+    let params = args.exports.params()?;
     let mut config = config::load(&args.config.config, &params, &environment)?;
     config.isolate(args.isolation.isolate);
     for warning in &config.warnings {
@@ -120,7 +120,7 @@ fn all(
 
 /// The names of the exports that are asked for.
 fn selected<'a>(args: &'a RunArgs, config: &'a Config) -> Vec<&'a str> {
-    match &args.export {
+    match &args.exports.export {
         Some(name) => vec![name],
         None => config.exports.iter().map(|export| export.name.as_str()).collect(),
     }
@@ -133,7 +133,7 @@ fn prepare<'a>(
     catalog: impl Fn(Option<&Config>) -> Result<Catalog>,
 ) -> Result<Vec<Job<'a>>> {
     let catalog = catalog(Some(config))?;
-    let jobs = plan::prepare(config, args.export.as_deref(), &catalog)?;
+    let jobs = plan::prepare(config, args.exports.export.as_deref(), &catalog)?;
     let mixing: Vec<_> =
         jobs.iter().filter(|j| j.writes_to_stdout()).map(|j| format!("\"{}\"", j.export.name)).collect();
     if mixing.len() > 1 {

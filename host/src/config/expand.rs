@@ -59,21 +59,58 @@ pub(super) struct Expansion {
 pub(super) fn expand(text: &str, variables: Variables<'_>) -> Expansion {
     let mut out =
         Expansion { text: String::with_capacity(text.len()), replaced: false, missing: vec![], malformed: vec![] };
-    let mut rest = text;
-    while let Some(at) = rest.find("${") {
-        if rest[..at].ends_with('$') {
-            out.text.push_str(&rest[..at - 1]);
-            out.text.push_str("${");
-            rest = &rest[at + 2..];
-            continue;
+    for piece in Pieces(text) {
+        match piece {
+            Piece::Plain(text) => out.text.push_str(text),
+            Piece::Escape => out.text.push_str("${"),
+            Piece::Placeholder(body) => out.placeholder(body, variables),
         }
-        let Some(end) = rest[at..].find('}') else { break };
-        out.text.push_str(&rest[..at]);
-        out.placeholder(&rest[at + 2..at + end], variables);
-        rest = &rest[at + end + 1..];
     }
-    out.text.push_str(rest);
     out
+}
+
+/// A part of a text.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Piece<'a> {
+    /// What stands for itself.
+    Plain(&'a str),
+    /// `$${`.
+    Escape,
+    /// What is between `${` and `}`.
+    Placeholder(&'a str),
+}
+
+/// The pieces of what is left of a text. A step looks at no more than the piece that it answers with and the `${` behind
+/// it, so that hostile texts cost no more than others.
+pub(super) struct Pieces<'a>(pub(super) &'a str);
+
+impl<'a> Pieces<'a> {
+    fn cut(&mut self, at: usize) -> &'a str {
+        let (piece, rest) = self.0.split_at(at);
+        self.0 = rest;
+        piece
+    }
+}
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = Piece<'a>;
+
+    fn next(&mut self) -> Option<Piece<'a>> {
+        let rest = self.0;
+        match rest.find("${") {
+            _ if rest.is_empty() => None,
+            Some(0) => Some(match rest.find('}') {
+                Some(end) => Piece::Placeholder(&self.cut(end + 1)[2..end]),
+                None => Piece::Plain(self.cut(rest.len())),
+            }),
+            Some(1) if rest.starts_with('$') => {
+                self.cut(3);
+                Some(Piece::Escape)
+            }
+            Some(at) => Some(Piece::Plain(self.cut(if rest[..at].ends_with('$') { at - 1 } else { at }))),
+            None => Some(Piece::Plain(self.cut(rest.len()))),
+        }
+    }
 }
 
 impl Expansion {

@@ -64,9 +64,7 @@ fn first_secret_value(line: &str) -> Option<usize> {
     let is_end_of_secret_key = |at: usize| {
         let (before, after) = (&line[..at], &line[at + 1..]);
         let ends_key = after.chars().next().is_none_or(char::is_whitespace) || before.ends_with(['"', '\'']);
-        // No key that a person mistyped is longer; a hostile line must not cost more.
-        let start = before.char_indices().rev().nth(100).map_or(0, |(at, _)| at);
-        let key = before[start..].trim_end().trim_end_matches(['"', '\'']);
+        let key = near_end(before).trim_end().trim_end_matches(['"', '\'']);
         let last = |stops: fn(char) -> bool| key.rsplit(stops).next().unwrap_or(key);
         // The second reading is for keys with a slip of the finger in them.
         ends_key
@@ -74,6 +72,12 @@ fn first_secret_value(line: &str) -> Option<usize> {
                 || is_secret_key(last(char::is_whitespace)))
     };
     line.match_indices(':').map(|(at, _)| at).find(|at| is_end_of_secret_key(*at)).map(|at| at + 1)
+}
+
+/// The end of a text, as far as a key can reach. No key that a person mistyped is longer, and a hostile line, which is
+/// looked at from each of its colons, must not cost more.
+pub(super) fn near_end(text: &str) -> &str {
+    &text[text.char_indices().rev().nth(100).map_or(0, |(at, _)| at)..]
 }
 
 /// `scheme://user:password@host` with the password masked, wherever it stands.

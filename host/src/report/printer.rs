@@ -50,7 +50,7 @@ impl Listener for Printer {
         self.show(summary);
         if let Some(error) = &summary.error {
             let short = || rendered(error, summary.hint.as_deref());
-            screen::eprint(&format!("\n{}", summary.error_text.clone().unwrap_or_else(short)));
+            screen::eprint_error(&format!("\n{}", summary.error_text.clone().unwrap_or_else(short)));
         }
     }
 }

@@ -12,12 +12,18 @@ pub(crate) fn driver(error: rusqlite::Error) -> Error {
         rusqlite::Error::SqliteFailure(code, message) => {
             failure(code, message.unwrap_or_else(|| "the database refused the call".to_owned()))
         }
-        rusqlite::Error::SqlInputError { error, msg, sql, offset } => {
-            failure(error, format!("{msg}{}", at(&sql, offset)))
-        }
+        rusqlite::Error::SqlInputError { error, msg, .. } => failure(error, msg),
         rusqlite::Error::MultipleStatement => Error::permanent("the query holds more than one statement"),
         other => Error::internal(other.to_string()),
     }
+}
+
+/// The error of preparing what the user wrote as `query`; `origin` tells where a byte of the statement stands in it.
+pub(crate) fn of_query(error: rusqlite::Error, query: &str, origin: impl FnOnce(usize) -> usize) -> Error {
+    let rusqlite::Error::SqlInputError { error, msg, offset, .. } = error else { return driver(error) };
+    // SQLite names no place by a negative one.
+    let place = usize::try_from(offset).ok().and_then(|offset| query.get(..origin(offset)));
+    failure(error, msg + &place.map(at).unwrap_or_default())
 }
 
 /// The error of opening the database or of touching its file for the first time.
@@ -60,9 +66,8 @@ fn failure(code: ffi::Error, message: String) -> Error {
     }
 }
 
-/// ` at line 2, column 5` of an offset in bytes; nothing when SQLite names no place.
-fn at(sql: &str, offset: i32) -> String {
-    let Some(before) = usize::try_from(offset).ok().and_then(|offset| sql.get(..offset)) else { return String::new() };
+/// ` at line 2, column 5`, where `before` is the text before that place.
+fn at(before: &str) -> String {
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or(before).chars().count() + 1;
     format!(" at line {line}, column {column}")
@@ -146,7 +151,7 @@ mod tests {
 
     #[test]
     fn places_are_lines_and_columns() {
-        assert_eq!(at("SELECT 1\n, é x", 13), " at line 2, column 4");
-        assert_eq!(at("SELECT 1", -1), "");
+        assert_eq!(at(""), " at line 1, column 1");
+        assert_eq!(at("SELECT 1\n, é "), " at line 2, column 5");
     }
 }

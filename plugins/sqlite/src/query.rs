@@ -2,10 +2,10 @@
 
 use rivet_plugin_api::suggest::did_you_mean;
 use rivet_plugin_api::{Error, Params, Result};
-use rivet_plugin_base::sql::{Dialect, Tokens, bind, statement};
+use rivet_plugin_base::sql::{Dialect, Tokens, bind, statement, unbind};
 use rusqlite::{Connection, Statement};
 
-use crate::error::driver;
+use crate::error::of_query;
 
 /// A checked query.
 pub(crate) struct Query {
@@ -28,9 +28,14 @@ pub(crate) struct ResultColumn {
 impl Query {
     /// Checks `query`, with the values of its parameters in place.
     pub(crate) fn check(connection: &Connection, query: &str, params: &Params) -> Result<Self> {
-        let query = bind(query, params, Dialect::Sqlite, |value| Ok(literal(value)))?;
-        let text = single_statement(&query)?;
-        let statement = connection.prepare(text).map_err(driver)?;
+        let bound = bind(query, params, Dialect::Sqlite, |value| Ok(literal(value)))?;
+        let text = single_statement(&bound)?;
+        let start = text.as_ptr().addr() - bound.as_ptr().addr();
+        // What was bound before can be bound again.
+        let origin = |at: usize| {
+            unbind(query, params, Dialect::Sqlite, |value| Ok(literal(value)), start + at).unwrap_or_default()
+        };
+        let statement = connection.prepare(text).map_err(|e| of_query(e, query, origin))?;
         if !statement.readonly() {
             return Err(Error::permanent("the query writes").hint("a source only takes queries that read"));
         }
@@ -108,12 +113,31 @@ fn single_statement(query: &str) -> Result<&str> {
 
 #[cfg(test)]
 mod tests {
+    use rivet_plugin_api::ParamValue;
+
     use super::*;
 
     #[test]
     fn values_cannot_break_out() {
         assert_eq!(literal("o'\\\"; --"), "'o''\\\"; --'");
         assert_eq!(literal("a\0'b"), "('a' || char(0) || '''b')");
+    }
+
+    #[test]
+    fn errors_name_the_place_in_what_the_user_wrote() {
+        let params =
+            Params::from([("a", "it''s é"), ("b", "")].map(|(k, v)| (k.to_owned(), ParamValue::Text(v.to_owned()))));
+        let none = Params::default();
+        let connection = Connection::open_in_memory().unwrap();
+        for (query, params, place) in [
+            ("SELECT nope", &none, "line 1, column 8"),
+            ("-- é\n /* two\n lines */ SELECT 1,\n  nope ;", &none, "line 4, column 3"),
+            ("-- why\nSELECT :a AS a, :b || nope AS é,\n  1", &params, "line 2, column 23"),
+            ("SELECT :a, :b FROM\n  (SELECT 1) WHERE :b = nope", &params, "line 2, column 25"),
+        ] {
+            let error = Query::check(&connection, query, params).err().unwrap();
+            assert_eq!(error.message(), format!("no such column: nope at {place}"), "{query}");
+        }
     }
 
     #[test]

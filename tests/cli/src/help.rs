@@ -1,4 +1,4 @@
-//! The help of every command, as the binary itself lists them.
+//! The help of every command and the code of every error, as the binary itself lists them.
 
 use std::path::{Path, PathBuf};
 
@@ -23,6 +23,13 @@ fn listed(help: &str) -> impl Iterator<Item = String> {
     let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     let names = lines.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
     names.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").map(str::to_owned)
+}
+
+/// Every code of an error, as the binary itself lists them.
+pub fn codes() -> Vec<String> {
+    let listed = Sandbox::new().rivet(&["explain-error"]);
+    assert_eq!(listed.code, Some(0), "{listed}");
+    listed.stdout.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
 }
 
 /// The command line that shows the help of a command.

@@ -5,12 +5,12 @@
 mod help;
 mod page;
 
-pub use help::{command_of, commands, page_of};
+pub use help::{codes, command_of, commands, page_of};
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use rivet_e2e::Sandbox;
+use rivet_e2e::{Kind, Sandbox, skip};
 use rusqlite::Connection;
 use snapbox::filter::NormalizeToExpected;
 use snapbox::report::{Palette, write_diff};
@@ -51,12 +51,25 @@ pub fn overwrites() -> bool {
 }
 
 /// Follows a page in a directory of its own, and answers how what is printed differs from what the page says. With
-/// `SNAPSHOTS=overwrite` the page is written instead.
+/// `SNAPSHOTS=overwrite` the page is written instead. A page that needs a server that is not there is skipped.
 pub fn check(path: &Path) -> Result<(), String> {
     let expected = fs::read_to_string(path).map_err(|e| e.to_string())?;
-    let sandbox = Sandbox::new();
+    let mut sandbox = Sandbox::new();
     Connection::open(sandbox.path().join("shop.db")).unwrap().execute_batch(SHOP).unwrap();
-    let followed = page::follow(&expected, &sandbox)?;
+    let database = match needed(&expected) {
+        None => None,
+        Some(kind) => {
+            let variable = format!("RIVET_TEST_{}_URL", kind.name().to_uppercase());
+            let Ok(url) = env::var(&variable) else {
+                skip(&format!("{variable} names no server: use scripts/test"));
+                return Ok(());
+            };
+            sandbox.env("DATABASE_URL", &url);
+            sandbox.env("WRONG_URL", url.replace("S3CR3T", "wrong"));
+            Some(kind.on(&url, "golden"))
+        }
+    };
+    let followed = page::follow(&expected, &sandbox, database.as_ref())?;
     let (expected, redactions) = (Data::text(expected), redactions(&sandbox));
     let found = NormalizeToExpected::new().redact_with(&redactions).normalize(Data::text(followed), &expected);
     if found == expected {
@@ -68,6 +81,12 @@ pub fn check(path: &Path) -> Result<(), String> {
     let mut diff = String::new();
     write_diff(&mut diff, &expected, &found, Some(&path.display()), None, Palette::plain()).unwrap();
     Err(format!("{diff}\nif this is as it should be: SNAPSHOTS=overwrite cargo nextest run -p rivet-cli-cases\n"))
+}
+
+/// The server that a page asks for by a line of its own.
+fn needed(page: &str) -> Option<Kind> {
+    let needs = page.lines().find_map(|line| line.strip_prefix("needs: "))?;
+    [Kind::Postgres, Kind::Mysql].into_iter().find(|kind| kind.name() == needs)
 }
 
 /// What differs from run to run, and what stands for it.
@@ -85,6 +104,9 @@ fn redactions(sandbox: &Sandbox) -> Redactions {
         ("[RSS]", r"(?<redacted> *(?-u:\b)[0-9]+MB(?-u:\b))"),
         ("[HASH]", r#"plan_hash(:  |":")(?<redacted>[0-9a-f]{16})"#),
         ("[PID]", r"process (?<redacted>[0-9]+)"),
+        ("[HOST]", r#"on host "(?<redacted>[^"]+)""#),
+        ("[PORT]", r"127\.0\.0\.1:(?<redacted>[0-9]{2,5})"),
+        ("[SERVER]", r"server: (PostgreSQL|MariaDB|MySQL|SQLite) (?<redacted>[^,\n]+)"),
     ] {
         redactions.insert(name, regex::Regex::new(pattern).unwrap()).unwrap();
     }

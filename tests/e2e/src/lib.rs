@@ -9,6 +9,7 @@ mod postgres;
 mod private;
 mod proxy;
 mod sandbox;
+pub mod sizes;
 mod tables;
 mod terminal;
 mod webhook;

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use rivet_e2e::{Mysql, Outcome, Postgres, Sandbox, built, read_with, skip, workspace};
 
@@ -105,6 +106,9 @@ exports:
     destination: { type: local, path: out }
 ";
 
+/// What overrides of types stand under.
+const OF_PRICES: &str = "query: SELECT id, total AS price FROM orders\ncursor_column: id\n";
+
 const TO_A_STORE: &str = "source: { type: sqlite, path: shop.db }
 exports:
   - name: fragment
@@ -139,11 +143,16 @@ fn source_alone(text: &str) {
 fn follow(page: &Path) {
     let blocks = blocks(page);
     let mut sandbox = Sandbox::new();
-    let postgres = if blocks.iter().any(|b| b.text.contains("type: postgres")) {
-        let Some(postgres) = Postgres::schema("shop") else { return };
-        postgres.sql("create table orders as select i as id, 'note ' || i as note, now() as placed from generate_series(1, 100) i");
-        sandbox.env("DATABASE_URL", &postgres.url);
-        Some(postgres)
+    // A database of its own: `rivet init` looks at all that is in it.
+    let is_init = |b: &Block| b.text.lines().any(|line| line.starts_with("rivet init"));
+    let postgres = if blocks.iter().any(|b| b.text.contains("type: postgres") || is_init(b)) {
+        let Some(server) = Postgres::schema("docs") else { return };
+        server.sql("drop database if exists rivet_docs");
+        server.sql("create database rivet_docs");
+        let shop = Postgres::on(&format!("{}/rivet_docs", server.url.rsplit_once('/').unwrap().0), "shop");
+        shop.sql("create table orders as select i as id, 'note ' || i as note, now() as placed from generate_series(1, 100) i");
+        sandbox.env("DATABASE_URL", &shop.url);
+        Some((shop, server))
     } else {
         None
     };
@@ -173,6 +182,7 @@ fn follow(page: &Path) {
             // Keys of a source or an export, without what is around them.
             "yaml" if block.text.starts_with("# under source:") => source_alone(&under_source(&block.text)),
             "yaml" if block.text.starts_with("# under an export") => under_export(&block.text),
+            "yaml" if block.text.starts_with("types:") => under_export(&format!("{OF_PRICES}{}", block.text)),
             "yaml" if block.text.starts_with("# a whole source") => source_alone(&block.text),
             // Of a store: `tests/stores` runs them in one.
             "yaml" if block.text.starts_with("destination:") => {}
@@ -186,20 +196,75 @@ fn follow(page: &Path) {
                 assert_eq!(shape(&outcome.stderr, &sandbox), shape(&block.text, &sandbox), "{outcome}");
             }
             "console" => console(&sandbox, page, &block.text),
+            "sh" | "text" | "" => commands(&sandbox, page, &block.text),
             _ => {}
         }
     }
-    drop((postgres, mysql));
+    drop(mysql);
+    if let Some((shop, server)) = postgres {
+        drop(shop);
+        server.sql("drop database rivet_docs");
+    }
+}
+
+/// Lines that look like commands and are not run, and why.
+const NOT_RUN: [(&str, &str); 3] = [
+    ("scripts/test", "this is one of its tests"),
+    ("rivet run --config rivet.yaml --resume", "it wants a run that failed: tests/e2e/tests/chunked.rs has some"),
+    ("rivet check --config PATH [", "a synopsis"),
+];
+
+/// The lines of a block that a reader types.
+fn typed(text: &str) -> impl Iterator<Item = &str> {
+    let is_command = |line: &&str| line.starts_with("rivet ") || line.starts_with("scripts/");
+    text.lines().filter(is_command).filter(|line| !NOT_RUN.iter().any(|(skipped, _)| line.starts_with(skipped)))
+}
+
+/// Runs the commands of a block that shows no output. Those that begin with `rivet init` have a directory without a
+/// configuration.
+fn commands(sandbox: &Sandbox, page: &Path, text: &str) {
+    let begins = typed(text).next().is_some_and(|line| line.starts_with("rivet init"));
+    let fresh = begins.then(|| sandbox.copy());
+    if let Some(fresh) = &fresh {
+        let _ = fs::remove_file(fresh.path().join("rivet.yaml"));
+    }
+    for line in typed(text) {
+        let outcome = Outcome::of(&mut shell(fresh.as_ref().unwrap_or(sandbox), line));
+        assert_eq!(outcome.code, Some(0), "{}: {line}\n{outcome}", page.display());
+    }
+}
+
+/// A line of a reader's shell, which finds the binary, and Python and DuckDB where there are.
+fn shell(sandbox: &Sandbox, line: &str) -> Command {
+    let python = std::env::var("RIVET_TEST_PYTHON").unwrap_or_default();
+    let python = Path::new(&python).parent().unwrap_or(Path::new(""));
+    let path = format!("{}:{}:{}", built().display(), python.display(), std::env::var("PATH").unwrap_or_default());
+    let mut command = sandbox.command("bash");
+    command.args(["-o", "pipefail", "-c", line]).env("PATH", path);
+    command
 }
 
 /// One test for all pages: their configurations name the same tables, so they cannot run at once.
 #[test]
 fn the_readme_and_the_book_do_what_they_show() {
-    let mut found = vec![workspace().join("README.md")];
-    pages(&workspace().join("docs/src"), &mut found);
+    let found = shown_pages();
     for page in &found {
         follow(page);
     }
+    // What is not run is there.
+    let all: String = found.iter().map(|page| fs::read_to_string(page).unwrap()).collect();
+    for (line, why) in NOT_RUN {
+        assert!(all.contains(&format!("\n{line}")) || all.contains(&format!("$ {line}")), "{line} ({why})");
+    }
+}
+
+/// The README, the book, and the page of each connector.
+fn shown_pages() -> Vec<PathBuf> {
+    let mut found = vec![workspace().join("README.md")];
+    pages(&workspace().join("docs/src"), &mut found);
+    let plugins = fs::read_dir(workspace().join("plugins")).unwrap().flatten();
+    found.extend(plugins.map(|plugin| plugin.path().join("README.md")).filter(|page| page.exists()));
+    found
 }
 
 /// Editors check by the schema: what the pages show must not be flagged.
@@ -209,14 +274,13 @@ fn the_schema_takes_what_the_pages_show() {
     let schema = sandbox.rivet(&["schema", "config"]);
     assert_eq!(schema.code, Some(0), "{schema}");
     let schema = sandbox.write("rivet.schema.json", &schema.stdout);
-    let mut found = vec![workspace().join("README.md")];
-    pages(&workspace().join("docs/src"), &mut found);
     let mut count = 0;
-    for block in found.iter().flat_map(|page| blocks(page)).filter(|block| block.language == "yaml") {
+    for block in shown_pages().iter().flat_map(|page| blocks(page)).filter(|block| block.language == "yaml") {
         let text = &block.text;
         let is_source = text.starts_with("source:") && !text.contains("\nexports:");
         let whole = match text {
             _ if text.starts_with("# under source:") => format!("{}\nexports: []\n", under_source(text)),
+            _ if text.starts_with("types:") => format!("{FRAGMENT}{}", indented(&format!("{OF_PRICES}{text}"), 4)),
             _ if text.starts_with("# under an export") => format!("{FRAGMENT}{}", indented(text, 4)),
             _ if text.starts_with("destination:") => format!("{TO_A_STORE}{}", indented(text, 4)),
             _ if is_source || text.starts_with("# a whole source") => format!("{text}\nexports: []\n"),
@@ -255,6 +319,11 @@ fn a_second_quickstart_works_too() {
                 .arg(sandbox.path().join("output")),
         );
         outcome.expect(0, &["── orders ──", "── orders_csv ──", "status:      success"]);
+        // What it names as the next steps, from where it says.
+        for line in outcome.stdout.lines().filter_map(|line| line.strip_prefix("  rivet ")) {
+            let line = format!("cd output && rivet {line}");
+            Outcome::of(&mut shell(&sandbox, &line)).expect(0, &[]);
+        }
         let names = fs::read_dir(sandbox.path().join("output")).unwrap().flatten().map(|e| e.path());
         let of = |extension: &str, names: &[PathBuf]| {
             names.iter().filter(|p| p.extension().is_some_and(|e| e == extension)).count()

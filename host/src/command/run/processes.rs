@@ -79,7 +79,7 @@ fn command(args: &RunArgs, plugin_dirs: &[PathBuf]) -> Result<Command> {
         ("--isolate", args.isolation.isolate),
     ];
     command.args(flags.into_iter().filter(|(_, on)| *on).map(|(flag, _)| flag));
-    for param in &args.params {
+    for param in &args.exports.params {
         command.args(["--param", param]);
     }
     for dir in plugin_dirs {
