@@ -186,6 +186,10 @@ fn follow(page: &Path) {
             "yaml" if block.text.starts_with("# a whole source") => source_alone(&block.text),
             // Of a store: `tests/stores` runs them in one.
             "yaml" if block.text.starts_with("destination:") => {}
+            // Its bytes are for the commands behind it.
+            "yaml" if block.text.contains("format: arrow") && block.text.contains("type: stdout") => {
+                sandbox.write("rivet.yaml", &block.text);
+            }
             "yaml" => {
                 config = &block.text;
                 sandbox.run(config);

@@ -66,16 +66,8 @@ fn no_part_of_a_text_is_looked_at_twice_for_placeholders() {
     }
     let pieces: Vec<_> = Pieces("a$${b}$$${c}${d}${e").collect();
     let plain = Piece::Plain;
-    let expected = [
-        plain("a"),
-        Piece::Escape,
-        plain("b}"),
-        plain("$"),
-        Piece::Escape,
-        plain("c}"),
-        Piece::Placeholder("d"),
-        plain("${e"),
-    ];
+    let (rest, last) = ([plain("b}$"), Piece::Escape, plain("c}"), Piece::Placeholder("d")], plain("${e"));
+    let expected = [&[plain("a"), Piece::Escape], rest.as_slice(), &[last]].concat();
     assert_eq!(pieces, expected);
 }
 
