@@ -186,6 +186,7 @@ mod ten_million {
     }
 
     #[test]
+    #[ignore = "slow"]
     fn mysql_reads_next_to_nothing() {
         Kind::Mysql.each("check_large", |database| {
             make(database, DIGITS);
@@ -201,6 +202,7 @@ mod ten_million {
     }
 
     #[test]
+    #[ignore = "slow"]
     fn sqlite_reads_next_to_nothing() {
         let sandbox = make_sqlite(DIGITS);
         let config =
