@@ -202,7 +202,6 @@ mod ten_million {
     }
 
     #[test]
-    #[ignore = "slow"]
     fn sqlite_reads_next_to_nothing() {
         let sandbox = make_sqlite(DIGITS);
         let config =
