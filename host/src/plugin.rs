@@ -11,7 +11,7 @@ mod trust;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rivet_plugin_api::Error;
 use rivet_plugin_api::abi::{Plugin, Process, RvPlugin};
@@ -49,6 +49,8 @@ impl Half {
 pub struct Catalog {
     search: SearchPath,
     policy: Policy,
+    /// Each file is inspected once a run.
+    found: OnceLock<Vec<Found>>,
     linked: Vec<Arc<Plugin>>,
     loaded: Mutex<Loaded>,
 }
@@ -60,7 +62,7 @@ impl Catalog {
     /// The plug-ins linked into this binary, and those in the directories of `search`, of which `policy` decides.
     pub fn new(linked: &[&'static RvPlugin], search: SearchPath, policy: Policy) -> Result<Self, Error> {
         let linked = linked.iter().map(|table| Plugin::linked(table).map(Arc::new)).collect::<Result<_, _>>()?;
-        Ok(Self { search, policy, linked, loaded: Mutex::default() })
+        Ok(Self { search, policy, found: OnceLock::new(), linked, loaded: Mutex::default() })
     }
 
     /// The first plug-in that declares `name` and has the wanted half, loaded where `isolation` says.
@@ -69,9 +71,9 @@ impl Catalog {
             self.check_linked(plugin)?;
             return has(plugin, half).map(|()| apart(plugin, isolation));
         }
-        let found = self.search.scan(&self.policy);
+        let found = self.found();
         let Some(candidate) = found.iter().find(|f| f.name() == Some(name)) else {
-            return Err(self.not_found(name, half, &found));
+            return Err(self.not_found(name, half, found));
         };
         if let Some(other) = found.iter().find(|f| f.name() == Some(name) && f.path != candidate.path) {
             let (used, other) = (candidate.path.display(), other.path.display());
@@ -90,10 +92,10 @@ impl Catalog {
                 Err(e) => tracing::warn!("connector \"{}\" is left out: {e}", plugin.spec().name),
             }
         }
-        for found in self.search.scan(&self.policy) {
+        for found in self.found() {
             let known = |name: &&str| all.iter().chain(&self.linked).any(|p| p.spec().name == **name);
             let Some(name) = found.name().filter(|name| !known(name)) else { continue };
-            match self.load(&found, isolation) {
+            match self.load(found, isolation) {
                 Ok(plugin) => all.push(plugin),
                 Err(e) => tracing::warn!("connector \"{name}\" is left out: {e}"),
             }
@@ -102,8 +104,12 @@ impl Catalog {
     }
 
     /// Everything there is, usable or not, in the order of the search: what `rivet plugin list` shows.
-    pub fn list(&self) -> (Vec<Arc<Plugin>>, Vec<Found>) {
-        (self.linked.clone(), self.search.scan(&self.policy))
+    pub fn list(&self) -> (&[Arc<Plugin>], &[Found]) {
+        (&self.linked, self.found())
+    }
+
+    fn found(&self) -> &[Found] {
+        self.found.get_or_init(|| self.search.scan(&self.policy))
     }
 
     /// The directories searched, with the reason for each.

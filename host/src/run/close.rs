@@ -31,7 +31,7 @@ impl Run<'_> {
             tracing::warn!("chunks that are done are kept: `rivet run --resume` goes on with the others");
             return Ok(());
         }
-        if refused || open.may_have_parts()? {
+        if refused || open.may_have_left(error)? {
             // Also after a signal: the parts would be in no manifest.
             let destination = &self.job.destination;
             let mut to = destination.plugin.open_destination(&destination.options, &Cancel::new())?;

@@ -68,6 +68,7 @@ impl Moving<'_, '_> {
             tracing::warn!("{nulls} rows of export \"{name}\" have no cursor value: later runs will not see new ones");
         }
         judge(self.inspector, moved.rows(), signs)?;
+        self.open.publishing();
         let receipt = moved.finish().map_err(failed)?;
         self.job.check_validated(&receipt, self.verify)?;
         self.open.record(0, &receipt.parts)?;

@@ -37,6 +37,8 @@ pub struct Open<'a> {
     renamed: u32,
     /// Whether the name of the manifest turned out to be somebody else's.
     has_foreign_manifest: bool,
+    /// Whether a destination was asked to make parts visible: one that then fails may have done so.
+    was_publishing: AtomicBool,
 }
 
 fn begun(intent: &Intent) -> Vec<AtomicBool> {
@@ -56,7 +58,8 @@ pub(super) fn columns_of(intent: &Intent) -> Option<Vec<SchemaColumn>> {
 
 impl<'a> Open<'a> {
     pub(super) fn new(window: &'a Window<'a>, intent: Intent) -> Self {
-        Self { window, begun: begun(&intent), intent, renamed: 0, has_foreign_manifest: false }
+        let (begun, was_publishing) = (begun(&intent), AtomicBool::new(false));
+        Self { window, begun, intent, renamed: 0, has_foreign_manifest: false, was_publishing }
     }
 
     /// The rows of the window, when they are fixed.
@@ -235,6 +238,11 @@ impl<'a> Open<'a> {
         Ok(self.intent.chunks.iter().flat_map(|chunk| chunk.parts.clone()).collect())
     }
 
+    /// Remembers, for as long as this process runs, that parts are about to become visible.
+    pub fn publishing(&self) {
+        self.was_publishing.store(true, Ordering::SeqCst);
+    }
+
     /// Remembers what landed of a chunk: after a crash from here on it is not read again.
     pub fn record(&self, chunk: usize, parts: &[Part]) -> Result<()> {
         Ok(self.window.lock.record_parts(&self.intent, chunk, parts, clock::now())?)
@@ -284,6 +292,13 @@ impl<'a> Open<'a> {
     /// Whether parts of a failed attempt may lie at the destination.
     pub fn may_have_parts(&mut self) -> Result<bool> {
         Ok(self.has_parts()? || self.is_split())
+    }
+
+    /// Whether parts of an attempt that ended with `error` may lie at the destination. What lies under a name that
+    /// somebody else has taken is theirs.
+    pub fn may_have_left(&mut self, error: &Error) -> Result<bool> {
+        let is_theirs = matches!(error, Error::Run(e) if e.category() == Category::Conflict);
+        Ok(self.may_have_parts()? || self.was_publishing.load(Ordering::SeqCst) && !is_theirs)
     }
 
     /// Whether parts are known to have become visible.

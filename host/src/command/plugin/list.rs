@@ -67,7 +67,7 @@ pub fn list(config_file: Option<&Path>, output: OutputArgs, finder: &Finder<'_>)
 fn look(catalog: &Catalog, lock: Option<&Lock>) -> Report {
     let (linked, found) = catalog.list();
     let (mut plugins, mut first) = (Vec::new(), HashMap::new());
-    for plugin in &linked {
+    for plugin in linked {
         let (spec, (major, minor)) = (plugin.spec(), plugin.abi());
         let kinds = [spec.source.as_ref().map(|_| "source"), spec.destination.as_ref().map(|_| "destination")];
         let mut line = Line {
