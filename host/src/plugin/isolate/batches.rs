@@ -63,8 +63,11 @@ impl Decoder {
                     return Ok(Some(batch));
                 }
             }
-            // A batch without a byte of data is only complete when something comes behind it; that is not consumed.
-            self.0.decode(&mut Buffer::from_vec(vec![0_u8]))
+            // A batch without a byte of data is only complete when something comes behind it. Where that is consumed, the
+            // data was cut short.
+            let mut behind = Buffer::from_vec(vec![0_u8]);
+            let batch = self.0.decode(&mut behind)?;
+            Ok(batch.filter(|_| !behind.is_empty()))
         })?;
         batch.ok_or_else(|| Error::internal("a batch was promised and is not there"))
     }

@@ -84,8 +84,6 @@ fn slices_and_batches_without_data_arrive() {
 
 #[test]
 fn what_is_no_stream_is_refused() {
-    let buffers = Encoder::new(&Schema::empty()).unwrap();
-    drop(buffers);
     let batch = every_type(words(&["a", "b", "a"]));
     let whole: Vec<u8> =
         Encoder::new(&batch.schema()).unwrap().batch(&batch).unwrap().iter().flat_map(|b| b.to_vec()).collect();
