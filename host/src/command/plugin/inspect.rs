@@ -17,7 +17,7 @@ use crate::plugin::{Finder, Found, Policy, glance};
 
 /// All there is to say. What is absent could not be read, and `refused` says why.
 #[derive(Debug, Default, Serialize)]
-struct Report {
+pub(super) struct Report {
     path: String,
     bytes: Option<u64>,
     sha256: Option<String>,

@@ -24,7 +24,7 @@ struct Report {
 
 /// A file, or a plug-in that is linked in.
 #[derive(Debug, Default, Serialize)]
-struct Line {
+pub(super) struct Line {
     /// `None` when it is linked in.
     path: Option<String>,
     name: Option<String>,
@@ -44,8 +44,8 @@ struct Line {
     refused: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
-struct Searched {
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Searched {
     directory: String,
     reason: &'static str,
     exists: bool,

@@ -18,7 +18,8 @@ fn documented() -> BTreeMap<String, Fields> {
     let mut heading = None;
     for line in PAGE.lines() {
         if let Some(title) = line.strip_prefix("### ") {
-            heading = Some(title.replace('`', ""));
+            // The plug-in commands' own tests hold what these print.
+            heading = Some(title.replace('`', "")).filter(|title| !title.starts_with("rivet plugin "));
         } else if let (Some(row), Some(heading)) = (line.strip_prefix("| `"), &heading) {
             let mut cells = row.split(" | ").map(|cell| cell.trim_end_matches('`').to_owned());
             let (name, kind) = (cells.next().unwrap(), cells.next().unwrap());
