@@ -17,8 +17,8 @@ use rivet_plugin_api::{
 
 const COLUMNS: usize = 10;
 const ROWS: usize = 8192;
-const BATCHES: u32 = 20_000;
-const ROUNDS: usize = 7;
+const BATCHES: u32 = 200;
+const ROUNDS: usize = 1000;
 
 /// Five columns of numbers, five of texts.
 fn batch() -> &'static RecordBatch {
