@@ -28,7 +28,7 @@ fn written(tables: &[Found]) -> String {
 #[test]
 fn schemes_and_paths() {
     for (location, expected) in [
-        ("Postgres://h/d", Some("postgres")),
+        ("Acme://h/d", Some("acme")),
         ("sqlite:shop.db", Some("sqlite")),
         ("shop.db", None),
         ("./a:b.db", None),
