@@ -107,7 +107,12 @@ pub unsafe fn import_schema(schema: *mut RvArrowSchema) -> Result<SchemaRef> {
     }
     // SAFETY: `from_raw` moves the struct out and marks the original as released; layouts are equal.
     let ffi = unsafe { FFI_ArrowSchema::from_raw(schema.cast()) };
-    Ok(SchemaRef::new(Schema::try_from(&ffi)?))
+    let malformed = |why: String| Error::internal(format!("malformed schema: {why}"));
+    // arrow asserts that a type has the children it needs.
+    let converted = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Schema::try_from(&ffi)));
+    let schema = converted.map_err(|_| malformed("a field lacks what its type needs".into()))??;
+    super::vet::types(&schema).map_err(malformed)?;
+    Ok(SchemaRef::new(schema))
 }
 
 /// Moves `batch` to `out` as a struct array, without copying a buffer.

@@ -3,64 +3,18 @@
 
 #![expect(unsafe_code, reason = "follows the pointers of a foreign array, each after a check")]
 
-use std::ffi::{CStr, c_char};
+mod schema;
+mod sizes;
+#[cfg(test)]
+mod tests;
 
 use arrow_data::layout;
-use arrow_schema::{DataType, Field, FieldRef, Schema};
+use arrow_schema::{DataType, FieldRef, Schema, UnionMode};
 
-use super::{RvArrowArray, RvArrowSchema};
+use super::RvArrowArray;
+pub(super) use schema::{schema, types};
 
-/// How deep types may nest: more than anyone stores, and far less than the stack holds.
-const MAX_DEPTH: u32 = 64;
-
-/// Compares what arrow takes for granted when it reads a schema: it panics over a missing or unreadable format.
-///
-/// # Safety
-/// `schema` must be NULL or point to a readable struct; its texts must end in NUL, and its `children` list must be as
-/// long as its count says.
-pub(super) unsafe fn schema(schema: *const RvArrowSchema) -> Result<(), String> {
-    // SAFETY: promised by the caller.
-    match unsafe { schema.as_ref() } {
-        Some(top) if top.release.is_none() => Err("the schema was released before".into()),
-        // SAFETY: promised by the caller.
-        top => unsafe { field(top, 0) },
-    }
-}
-
-/// # Safety
-/// As for [`schema`].
-unsafe fn field(schema: Option<&RvArrowSchema>, depth: u32) -> Result<(), String> {
-    let Some(schema) = schema else { return Err("a field is missing".into()) };
-    if depth > MAX_DEPTH {
-        return Err("its fields are nested too deep".into());
-    }
-    let is_text = |text: *const c_char| {
-        // SAFETY: the caller promises texts that end in NUL.
-        unsafe { CStr::from_ptr(text) }.to_str().is_ok()
-    };
-    if schema.format.is_null() || !is_text(schema.format) {
-        return Err("a field has no readable format".into());
-    }
-    if !schema.name.is_null() && !is_text(schema.name) {
-        return Err("the name of a field is not UTF-8".into());
-    }
-    let count = usize::try_from(schema.n_children).map_err(|_| "a field has a negative number of children")?;
-    if count > 0 && schema.children.is_null() {
-        return Err("a field has no list of children".into());
-    }
-    for i in 0..count {
-        // SAFETY: the list is not null and as long as its count says.
-        unsafe { field((*schema.children.add(i)).as_ref(), depth + 1)? };
-    }
-    // SAFETY: NULL or readable by the caller's promise.
-    match unsafe { schema.dictionary.as_ref() } {
-        // SAFETY: as above.
-        Some(values) => unsafe { field(Some(values), depth + 1) },
-        None => Ok(()),
-    }
-}
-
-/// Compares what can be compared without reading data.
+/// Compares what can be compared without reading data, but for the numbers that say how long the data is.
 ///
 /// # Safety
 /// `array` must be NULL or point to a readable struct, and so must the pointers in its `children` and `buffers` lists
@@ -73,128 +27,121 @@ pub(super) unsafe fn batch(array: *const RvArrowArray, schema: &Schema) -> Resul
     }
     // SAFETY: the count says that the list has an entry.
     let has_validity = top.n_buffers == 1 && !top.buffers.is_null() && unsafe { !(*top.buffers).is_null() };
-    if top.n_buffers > 1 || top.null_count > 0 || (has_validity && top.null_count != 0) {
+    if !(0..=1).contains(&top.n_buffers) || top.null_count > 0 || (has_validity && top.null_count != 0) {
         return Err("rows of a batch cannot be null".into());
     }
     if !fits(top.length) || !fits(top.offset) {
         return Err("the batch has an impossible length or offset".into());
     }
     // SAFETY: as above.
-    unsafe { children(top, schema.fields(), true, "batch") }
+    unsafe { children(top, schema.fields(), Some(top.offset + top.length), || "batch".into()) }
 }
 
+/// Each child needs at least `rows`, where its parent has no offsets that say which of them it uses.
+///
 /// # Safety
 /// As for [`batch`].
-unsafe fn children(array: &RvArrowArray, fields: &[FieldRef], of_struct: bool, what: &str) -> Result<(), String> {
+unsafe fn children<'a>(
+    array: &RvArrowArray,
+    fields: impl IntoIterator<Item = &'a FieldRef, IntoIter: ExactSizeIterator>,
+    rows: Option<i64>,
+    what: impl Fn() -> String,
+) -> Result<(), String> {
+    let fields = fields.into_iter();
     if usize::try_from(array.n_children) != Ok(fields.len()) {
-        return Err(format!("{what} has {} columns, its schema has {}", array.n_children, fields.len()));
+        return Err(format!("{} has {} columns, its schema has {}", what(), array.n_children, fields.len()));
     }
-    for (i, field) in fields.iter().enumerate() {
+    for (i, field) in fields.enumerate() {
+        let name = field.name();
         if array.children.is_null() {
-            return Err(format!("{what} has no list of columns"));
+            return Err(format!("{} has no list of columns", what()));
         }
         // SAFETY: the count was compared above and the list is not null.
         let Some(child) = (unsafe { (*array.children.add(i)).as_ref() }) else {
-            return Err(format!("column \"{}\" is missing", field.name()));
+            return Err(format!("column \"{name}\" is missing"));
         };
-        // A struct's children have a row for each of its own; the sum cannot overflow, since both were vetted.
-        let rows = array.offset + array.length;
-        if of_struct && child.length < rows {
-            return Err(format!("column \"{}\" has {} rows of {rows}", field.name(), child.length));
+        if let Some(rows) = rows.filter(|rows| child.length < *rows) {
+            return Err(format!("column \"{name}\" has {} rows of {rows}", child.length));
         }
         // SAFETY: as above.
-        unsafe { column(child, field)? };
+        unsafe { column(child, name, field.data_type())? };
     }
     Ok(())
 }
 
 /// # Safety
 /// As for [`batch`].
-unsafe fn column(array: &RvArrowArray, field: &Field) -> Result<(), String> {
-    let name = field.name();
+unsafe fn column(array: &RvArrowArray, name: &str, data_type: &DataType) -> Result<(), String> {
     if !fits(array.length) || !fits(array.offset) || array.null_count < -1 || array.null_count > array.length {
         return Err(format!("column \"{name}\" has an impossible length, offset or null count"));
     }
-    let expected = buffer_count(field.data_type());
+    // Both were vetted, so that the sum cannot overflow.
+    let rows = array.offset + array.length;
+    let expected = buffer_count(data_type);
     // A view column has any number of data buffers and ends in a list of their sizes.
     let right = match usize::try_from(array.n_buffers) {
-        Ok(count) if is_view(field.data_type()) => count > expected,
+        Ok(count) if is_view(data_type) => count > expected,
         count => count == Ok(expected),
     };
     if !right {
-        return Err(format!("column \"{name}\" has {} buffers, {} has {expected}", array.n_buffers, field.data_type()));
+        return Err(format!("column \"{name}\" has {} buffers, {data_type} has {expected}", array.n_buffers));
     }
     if expected > 0 && array.buffers.is_null() {
         return Err(format!("column \"{name}\" has no list of buffers"));
     }
-    let first_data = usize::from(has_validity(field.data_type()));
+    let first_data = usize::from(has_validity(data_type));
     for i in 0..expected {
         // SAFETY: the list is not null and the count was compared above.
         let buffer = unsafe { *array.buffers.add(i) };
         let may_be_null = i < first_data && array.null_count <= 0;
         // The last buffer of a variable-length column may be absent when it has no bytes; arrow reads its offsets first.
-        let empty = array.length == 0 || (expected == 3 && i == 2);
+        let empty = rows == 0 || (expected == 3 && i == 2 && !is_list_view(data_type));
         if buffer.is_null() && !may_be_null && !empty {
             return Err(format!("column \"{name}\" lacks buffer {i}"));
         }
     }
-    // SAFETY: the lists and buffers were compared above.
-    unsafe { last_offset(array, field)? };
-    match field.data_type() {
-        // SAFETY: promised by the caller.
-        DataType::Struct(fields) => unsafe { children(array, fields, true, &format!("column \"{name}\"")) },
-        DataType::List(item)
-        | DataType::LargeList(item)
-        | DataType::FixedSizeList(item, _)
-        | DataType::Map(item, _) => {
-            // SAFETY: promised by the caller.
-            unsafe { children(array, std::slice::from_ref(item), false, &format!("column \"{name}\"")) }
-        }
-        DataType::Dictionary(_, _) if array.dictionary.is_null() => {
-            Err(format!("column \"{name}\" lacks its dictionary"))
-        }
-        _ => Ok(()),
-    }
+    // SAFETY: the list has as many buffers as the type.
+    unsafe { sizes::sizes(array, data_type, rows) }.map_err(|why| format!("column \"{name}\" {why}"))?;
+    // SAFETY: promised by the caller.
+    unsafe { nested(array, name, data_type, rows) }
 }
 
-/// Looks at the offset by which arrow tells how long the data of a column is: it takes what it reads there for granted.
+/// What is inside of a column.
 ///
 /// # Safety
-/// As for [`batch`]; the column must have a list of as many buffers as its type.
-unsafe fn last_offset(array: &RvArrowArray, field: &Field) -> Result<(), String> {
-    let width = match field.data_type() {
-        DataType::Utf8 | DataType::Binary | DataType::List(_) | DataType::Map(_, _) => size_of::<i32>(),
-        DataType::LargeUtf8 | DataType::LargeBinary | DataType::LargeList(_) => size_of::<i64>(),
-        _ => return Ok(()),
-    };
-    let name = field.name();
-    // SAFETY: such a column has at least two buffers.
-    let offsets = unsafe { *array.buffers.add(1) };
-    let last = (array.offset + array.length) as usize;
-    if offsets.is_null() || last == 0 {
-        return if last == 0 { Ok(()) } else { Err(format!("column \"{name}\" lacks buffer 1")) };
-    }
-    if !offsets.addr().is_multiple_of(width) {
-        return Err(format!("column \"{name}\" has offsets that are not aligned"));
-    }
-    // SAFETY: aligned, and the caller promises as many offsets as there are rows, and one more.
-    let value = unsafe {
-        if width == size_of::<i32>() {
-            i64::from(*offsets.cast::<i32>().add(last))
-        } else {
-            *offsets.cast::<i64>().add(last)
+/// As for [`batch`].
+unsafe fn nested(array: &RvArrowArray, name: &str, data_type: &DataType, rows: i64) -> Result<(), String> {
+    let what = || format!("column \"{name}\"");
+    // SAFETY: promised by the caller.
+    let of = |list: &[&FieldRef], rows| unsafe { children(array, list.iter().copied(), rows, what) };
+    match data_type {
+        // SAFETY: promised by the caller.
+        DataType::Struct(fields) => unsafe { children(array, fields, Some(rows), what) },
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item)
+        | DataType::Map(item, _) => of(&[item], None),
+        // The product was compared with what a number can hold.
+        DataType::FixedSizeList(item, size) => of(&[item], Some(rows * i64::from(*size))),
+        DataType::RunEndEncoded(ends, values) => of(&[ends, values], None),
+        DataType::Union(fields, mode) => {
+            let rows = (*mode == UnionMode::Sparse).then_some(rows);
+            of(&fields.iter().map(|(_, field)| field).collect::<Vec<_>>(), rows)
         }
-    };
-    if fits_in_memory(value) { Ok(()) } else { Err(format!("column \"{name}\" has an impossible offset")) }
+        // SAFETY: promised by the caller.
+        DataType::Dictionary(_, values) => match unsafe { array.dictionary.as_ref() } {
+            // SAFETY: as above.
+            Some(dictionary) => unsafe { column(dictionary, name, values) },
+            None => Err(format!("{} lacks its dictionary", what())),
+        },
+        _ => Ok(()),
+    }
 }
 
 /// Whether `v` can be a length or an offset: more rows than this come in no batch.
 fn fits(v: i64) -> bool {
     (0..=i64::from(i32::MAX)).contains(&v)
-}
-
-fn fits_in_memory(v: i64) -> bool {
-    (0..=i64::MAX / 2).contains(&v)
 }
 
 fn has_validity(data_type: &DataType) -> bool {
@@ -203,6 +150,10 @@ fn has_validity(data_type: &DataType) -> bool {
 
 fn is_view(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8View | DataType::BinaryView)
+}
+
+fn is_list_view(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::ListView(_) | DataType::LargeListView(_))
 }
 
 fn buffer_count(data_type: &DataType) -> usize {

@@ -129,7 +129,7 @@ fn that_lie_about_their_structure_are_refused() {
         is_refused(&plugin, "released", "released before");
         is_refused(&plugin, "another schema", "column \"word\" has 3 buffers, Int64 has 2");
         is_refused(&plugin, "negative last offset", "column \"word\" has an impossible offset");
-        is_refused(&plugin, "misaligned offsets", "column \"word\" has offsets that are not aligned");
+        is_refused(&plugin, "misaligned offsets", "column \"word\" has offsets or sizes that are not aligned");
         is_refused(&plugin, "huge length", "impossible length");
         is_refused(&plugin, "huge offset", "impossible length or offset");
     }
