@@ -2,11 +2,13 @@
 
 #![expect(unsafe_code, reason = "the structs of the Arrow C Data Interface are moved by pointer")]
 
+mod export;
+
 use std::ffi::{c_char, c_void};
 
 use abi_stable::StableAbi;
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
-use arrow_array::{Array, RecordBatch, StructArray};
+use arrow_array::{RecordBatch, StructArray};
 use arrow_schema::{ArrowError, Schema, SchemaRef};
 
 use crate::{Error, Result};
@@ -120,9 +122,8 @@ pub unsafe fn import_schema(schema: *mut RvArrowSchema) -> Result<SchemaRef> {
 /// # Safety
 /// `out` must be valid for writes; what it held is overwritten without release.
 pub unsafe fn export_batch(batch: RecordBatch, out: *mut RvArrowArray) {
-    let data = StructArray::from(batch).into_data();
-    // SAFETY: layouts are equal and the caller promises a valid `out`.
-    unsafe { out.cast::<FFI_ArrowArray>().write(FFI_ArrowArray::new(&data)) };
+    // SAFETY: the caller promises a valid `out`.
+    unsafe { out.write(export::export(batch)) };
 }
 
 /// Takes `array` over as a batch of `schema`, without copying a buffer. `full` also checks offsets and UTF-8.

@@ -163,6 +163,38 @@ fn a_small_object_is_written_once_whatever_becomes_of_its_answer() {
     }
 }
 
+/// The store has taken the object in, and then says nothing more about it.
+#[test]
+fn an_object_that_may_be_there_is_removed_or_redone() {
+    let mode = "mode: incremental\n    cursor_column: id\n    format: csv";
+    for (make, removable) in [(Make::S3, true), (Make::S3, false), (Make::Gcs, true), (Make::Gcs, false)] {
+        let Some(bucket) = Bucket::new(make) else { continue };
+        let notes = Notes::new(bucket, 100);
+        let proxy = HttpProxy::new(&notes.bucket.endpoint);
+        proxy.add(Rule::new(Step::Put, Trouble::Lost).times(1));
+        proxy.add(Rule::new(Step::Put, SLOW_DOWN));
+        // The first ones look whether the name is free.
+        let silent = Rule::new(Step::Stat, SLOW_DOWN).from(3);
+        if removable {
+            proxy.add(silent.times(2));
+        } else {
+            proxy.add(silent);
+            proxy.add(Rule::new(Step::Delete, SLOW_DOWN));
+        }
+        let config = notes.config(&proxy.url, ONCE, mode);
+        notes.sandbox.try_run(&config).expect(1, &["status:      failed"]);
+        let seen = |step| proxy.seen().iter().any(|seen| seen.step == step);
+        assert!(seen(Step::Put) && (seen(Step::Delete) || !removable), "{make:?}: {:#?}", proxy.seen());
+        if removable {
+            notes.assert_empty();
+        }
+        notes.sandbox.rivet(&["state", "show", "--config", "rivet.yaml"]).expect(0, &["No export state recorded yet."]);
+        proxy.heal();
+        notes.sandbox.run(&config);
+        assert_eq!(notes.assert_whole().unwrap_or(1), 1, "{make:?}, removable: {removable}");
+    }
+}
+
 #[test]
 fn the_pause_that_a_store_asks_for_is_made() {
     let Some(bucket) = Bucket::new(Make::S3) else { return };

@@ -53,13 +53,14 @@ fn buffers_are_needed_by_an_empty_column_too() {
     });
 }
 
+static NEGATIVE: i64 = -8;
+
 #[test]
 fn views_name_the_sizes_of_their_buffers() {
     let texts = || Arc::new(StringViewArray::from(vec!["longer than twelve bytes"])) as ArrayRef;
     is_refused(texts(), "column \"c\" lacks the buffer of its offsets or sizes", |c| {
         set_buffer::<i64>(c, 3, std::ptr::null());
     });
-    static NEGATIVE: i64 = -8;
     is_refused(texts(), "column \"c\" has an impossible size", |c| set_buffer(c, 3, &raw const NEGATIVE));
     is_refused(texts(), "column \"c\" lacks a data buffer", |c| set_buffer::<u8>(c, 2, std::ptr::null()));
     is_refused(texts(), "column \"c\" has 2 buffers", |c| c.n_buffers = 2);
