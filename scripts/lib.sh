@@ -41,16 +41,16 @@ need_toolchain() {
     have make || apt_install "make" make
 }
 
-# The independent readers that tests compare Rivet's files with, and an independent client of S3.
+# The independent readers that tests compare Rivet's files with, an independent client of S3, and two drivers of ADBC.
 need_python() {
     python=$target/venv/bin/python
-    if ! "$python" -c 'import boto3, duckdb, duckdb_cli, jsonschema, prometheus_client, pyarrow, ruamel.yaml, xxhash' 2>/dev/null; then
+    if ! "$python" -c 'import adbc_driver_postgresql, adbc_driver_sqlite, boto3, duckdb, duckdb_cli, jsonschema, prometheus_client, pyarrow, ruamel.yaml, xxhash' 2>/dev/null; then
         # Debian ships python3 without the module that makes virtual environments whole.
         python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install "Python" python3 python3-venv
         step "making a Python environment with the readers and clients of the tests"
         python3 -m venv "$target/venv" || fail "could not make $target/venv"
-        "$target/venv/bin/pip" install -q boto3 duckdb duckdb-cli jsonschema prometheus_client pyarrow pytz \
-            ruamel.yaml xxhash >&2 ||
+        "$target/venv/bin/pip" install -q adbc-driver-postgresql adbc-driver-sqlite boto3 duckdb duckdb-cli jsonschema \
+            prometheus_client pyarrow pytz ruamel.yaml xxhash >&2 ||
             fail "pip could not install the readers and clients of the tests"
     fi
     export RIVET_TEST_PYTHON=$python
@@ -131,6 +131,28 @@ find_pgbouncer() { pgbouncer=$(PATH=$PATH:/usr/sbin command -v pgbouncer); }
 
 # The client of the registry that holds further servers' builds.
 need_npm() { have npm && have node || apt_install "npm" nodejs npm; }
+
+# npm_package PACKAGE@VERSION FOLDER unpacks one package without running its scripts.
+npm_package() {
+    npm install --ignore-scripts --no-audit --no-fund --loglevel=error --prefix "$2" "$1" >&2 ||
+        { rm -rf "$2"; return 1; }
+}
+
+# DuckDB as a library, which is a driver of ADBC. Python's module is none: it wants Python around it.
+need_libduckdb() {
+    local folder=$target/libduckdb package
+    case $(uname -m) in
+    x86_64) package=@duckdb/node-bindings-linux-x64 ;;
+    *) package=@duckdb/node-bindings-linux-arm64 ;;
+    esac
+    RIVET_TEST_LIBDUCKDB=$folder/node_modules/$package/libduckdb.so
+    if [ ! -f "$RIVET_TEST_LIBDUCKDB" ]; then
+        need_npm
+        step "fetching DuckDB's library"
+        npm_package "$package@1.5.6-r.1" "$folder" || fail "npm could not install $package"
+    fi
+    export RIVET_TEST_LIBDUCKDB
+}
 
 # Sets mariadbd to a MariaDB server on this machine, installing Debian's when there is none.
 need_mariadb() {

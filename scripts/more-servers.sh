@@ -16,12 +16,6 @@ find_cache() {
     mkdir -p "$cache" && [ -O "$cache" ] || fail "\"$cache\" belongs to somebody else" "remove it"
 }
 
-# npm_package PACKAGE@VERSION FOLDER unpacks one package without running its scripts.
-npm_package() {
-    npm install --ignore-scripts --no-audit --no-fund --loglevel=error --prefix "$2" "$1" >&2 ||
-        { rm -rf "$2"; return 1; }
-}
-
 # fetch_postgres VERSION
 fetch_postgres() {
     local folder=$cache/postgres-$1 new=$cache/postgres-$1.new
