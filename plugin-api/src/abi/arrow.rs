@@ -3,6 +3,8 @@
 #![expect(unsafe_code, reason = "the structs of the Arrow C Data Interface are moved by pointer")]
 
 mod export;
+#[cfg(test)]
+mod tests;
 
 use std::ffi::{c_char, c_void};
 
