@@ -48,7 +48,13 @@ fn show(output: OutputArgs, records: &impl Serialize, table: impl FnOnce() -> St
 }
 
 fn look(config: &ConfigArgs) -> Result<Option<State>> {
-    Ok(State::open_read_only(&config.state_file())?)
+    let file = config.state_file();
+    let state = State::open_read_only(&file)?;
+    // Without a run there is no state yet; without a configuration either, a name was mistyped.
+    if state.is_none() && !config.config.exists() {
+        tracing::warn!("there is neither \"{}\" nor a state file \"{}\"", config.config.display(), file.display());
+    }
+    Ok(state)
 }
 
 fn reset(config: &ConfigArgs, export: &str) -> Result<u8> {
