@@ -50,7 +50,9 @@ pub(super) fn export(batch: RecordBatch) -> RvArrowArray {
     let (_, mut columns, _) = batch.into_parts();
     if rows == 0 {
         // What is cut off somewhere inside has a first offset that is not 0, which readers do not expect of no rows.
-        columns.iter_mut().for_each(|column| *column = new_empty_array(column.data_type()));
+        for column in &mut columns {
+            *column = new_empty_array(column.data_type());
+        }
     }
     let children: Box<[_]> = columns.iter().map(|_| UnsafeCell::new(RvArrowArray::empty())).collect();
     let exported = Arc::new(Exported {
