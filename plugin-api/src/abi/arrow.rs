@@ -11,7 +11,8 @@ use std::ffi::{c_char, c_void};
 use abi_stable::StableAbi;
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
 use arrow_array::{RecordBatch, StructArray};
-use arrow_schema::{ArrowError, Schema, SchemaRef};
+use arrow_data::ArrayData;
+use arrow_schema::{ArrowError, DataType, Schema, SchemaRef};
 
 use crate::{Error, Result};
 
@@ -143,10 +144,11 @@ pub unsafe fn import_batch(array: *mut RvArrowArray, schema: &SchemaRef, full: b
     let ffi = unsafe { FFI_ArrowArray::from_raw(array.cast()) };
     // arrow asserts what the vetting does not know, such as the children of its rarer types.
     let converted = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        let data_type = arrow_schema::DataType::Struct(schema.fields().clone());
+        let data_type = DataType::Struct(schema.fields().clone());
         // SAFETY: the vetting above has compared children and buffers with this very type.
-        let data = unsafe { arrow_array::ffi::from_ffi_and_data_type(ffi, data_type) }?;
+        let mut data = unsafe { arrow_array::ffi::from_ffi_and_data_type(ffi, data_type) }?;
         if full {
+            data = without_idle_offsets(data);
             data.validate_full()?;
         }
         let rows = data.len();
@@ -162,5 +164,23 @@ pub unsafe fn import_batch(array: *mut RvArrowArray, schema: &SchemaRef, full: b
     match converted {
         Ok(batch) => batch.map_err(|e| malformed(e.to_string())),
         Err(_) => Err(malformed("its structure is not that of its schema".into())),
+    }
+}
+
+/// Texts without rows have one offset, which may be anything. arrow gives them no values, and would then find the offset
+/// beyond these.
+fn without_idle_offsets(data: ArrayData) -> ArrayData {
+    match data.data_type() {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Binary | DataType::LargeBinary
+            if data.is_empty() && data.offset() == 0 =>
+        {
+            ArrayData::new_empty(data.data_type())
+        }
+        _ if data.child_data().is_empty() => data,
+        _ => {
+            let children = data.child_data().iter().cloned().map(without_idle_offsets).collect();
+            // SAFETY: every child is what it was; those without rows have none as before.
+            unsafe { data.into_builder().child_data(children).build_unchecked() }
+        }
     }
 }

@@ -5,6 +5,8 @@
 use std::ffi::{CStr, CString};
 use std::sync::Arc;
 
+use arrow_array::builder::{ListBuilder, StringBuilder};
+use arrow_array::cast::AsArray as _;
 use arrow_array::types::Int32Type;
 use arrow_array::{
     Array, ArrayRef, DictionaryArray, FixedSizeBinaryArray, Int32Array, ListArray, ListViewArray, RecordBatch,
@@ -54,6 +56,20 @@ fn buffers_are_needed_by_an_empty_column_too() {
 }
 
 static NEGATIVE: i64 = -8;
+
+/// Found by the fuzzer.
+#[test]
+fn the_one_offset_of_texts_without_rows_may_be_anything() {
+    let mut list = ListBuilder::new(StringBuilder::new());
+    list.append(true);
+    let batch = import(Arc::new(list.finish()), |c| {
+        // SAFETY: such a column has one child.
+        set_buffer(unsafe { &mut **c.children }, 1, &raw const IDLE);
+    });
+    assert_eq!(batch.unwrap().column(0).as_list::<i32>().value(0).len(), 0);
+}
+
+static IDLE: i32 = 29;
 
 #[test]
 fn views_name_the_sizes_of_their_buffers() {
