@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{ErrorKind, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -41,7 +42,7 @@ impl Trusted {
             ));
         }
         let mut files = Vec::new();
-        for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        for (number, line) in text.split('\n').enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             match line.split_once("  ") {
                 Some((hash, file)) if is_sha256(hash) && !file.is_empty() => files.push((hash.to_owned(), file.into())),
                 _ => {
@@ -64,9 +65,15 @@ impl Trusted {
     }
 
     /// Trusts the content of a file, and no longer what stood under its path before.
-    pub fn add(&mut self, sha256: String, file: PathBuf) {
+    pub fn add(&mut self, sha256: String, file: PathBuf) -> Result<(), Error> {
+        // What follows a line break would be an entry of its own, for whatever checksum a file's name holds.
+        if file.as_os_str().as_bytes().contains(&b'\n') {
+            let path = file.display().to_string();
+            return Err(Error::config(format!("the path {path:?} has a line break")).hint("rename the file or folder"));
+        }
         self.files.retain(|(hash, path)| *hash != sha256 && *path != file);
         self.files.push((sha256, file));
+        Ok(())
     }
 
     /// Forgets a checksum or a path; whether it was there.
@@ -113,8 +120,8 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let mut list = read(home.path()).unwrap();
         let (one, two) = ("1".repeat(64), "2".repeat(64));
-        list.add(one.clone(), "/a b.so".into());
-        list.add(two.clone(), "/a b.so".into());
+        list.add(one.clone(), "/a b.so".into()).unwrap();
+        list.add(two.clone(), "/a b.so".into()).unwrap();
         list.write().unwrap();
         let mut list = read(home.path()).unwrap();
         assert!(!list.has(&one), "what stood under the path before is not trusted any more");
@@ -127,10 +134,22 @@ mod tests {
     }
 
     #[test]
+    fn the_name_of_a_file_is_never_an_entry_of_its_own() {
+        let home = tempfile::tempdir().unwrap();
+        let mut list = read(home.path()).unwrap();
+        let (mine, smuggled) = ("1".repeat(64), "2".repeat(64));
+        let error = list.add(mine.clone(), format!("/a.so\n{smuggled}  /b.so").into()).unwrap_err();
+        assert!(error.to_string().contains("line break"), "{error}");
+        list.add(mine, "/a.so\r".into()).unwrap();
+        list.write().unwrap();
+        assert_eq!(read(home.path()).unwrap().files(), list.files());
+    }
+
+    #[test]
     fn a_list_that_others_can_change_or_that_is_damaged_is_an_error() {
         let home = tempfile::tempdir().unwrap();
         let mut list = read(home.path()).unwrap();
-        list.add("1".repeat(64), "/a.so".into());
+        list.add("1".repeat(64), "/a.so".into()).unwrap();
         list.write().unwrap();
         let file = home.path().join("rivet/trusted-plugins");
         fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();

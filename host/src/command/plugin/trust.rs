@@ -30,7 +30,7 @@ pub fn trust(args: &TrustArgs) -> Result<u8> {
         let glance = glance(&file).map_err(refuse)?;
         let marker = inspect(&file, &glance.file).map_err(refuse)?;
         let _ = writeln!(text, "trusted: {} {} {}  {}", marker.name, marker.version, glance.sha256, file.display());
-        trusted.add(glance.sha256, file);
+        trusted.add(glance.sha256, file).map_err(Error::Usage)?;
     }
     if !text.is_empty() {
         trusted.write()?;
