@@ -2,17 +2,19 @@
 
 mod plugin;
 
+use std::borrow::Cow;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, CommandFactory as _, Parser, Subcommand};
+use clap::{ArgGroup, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 #[cfg(feature = "verify")]
 pub use plugin::VerifyArgs;
-pub use plugin::{InspectArgs, LockArgs, NewArgs, NewKind, NewLanguage, PluginCommand, TrustArgs};
+pub use plugin::{BuildDistArgs, InspectArgs, LockArgs, NewArgs, NewKind, NewLanguage, PluginCommand, TrustArgs};
 
 use crate::config::parse_param;
+use crate::distribution;
 use crate::error::{Error, Result};
 use crate::state::FILE_NAME;
 
@@ -379,12 +381,30 @@ pub enum SchemaCommand {
 
 /// Reads the command line; ends the process on a mistake in it (exit 2) and after help or version (exit 0).
 pub fn parse() -> Cli {
-    Cli::parse()
+    let mut command = description();
+    let matches = command.get_matches_mut();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.format(&mut command).exit())
 }
 
-/// The command line's description, for completions.
+/// The command line's description, for completions, under the name that this program has.
 pub fn description() -> clap::Command {
-    Cli::command()
+    let name = distribution::name();
+    named(Cli::command()).name(name).bin_name(name).version(distribution::version())
+}
+
+/// The help of a command and all below it names commands as they are typed.
+fn named(mut command: clap::Command) -> clap::Command {
+    if let Some(text) = command.get_about().map(ToString::to_string)
+        && let Cow::Owned(text) = distribution::commands(&text)
+    {
+        command = command.about(text);
+    }
+    if let Some(text) = command.get_long_about().map(ToString::to_string)
+        && let Cow::Owned(text) = distribution::commands(&text)
+    {
+        command = command.long_about(text);
+    }
+    command.mut_subcommands(named)
 }
 
 #[cfg(test)]

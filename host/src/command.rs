@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::error::{Error, Result, exit};
 use crate::plugin::Finder;
 use crate::report::apart;
-use crate::{cli, secret};
+use crate::{cli, distribution, secret};
 
 /// Runs the command and answers the process's exit code.
 pub fn run(arguments: &Cli, linked: &[&'static RvPlugin]) -> Result<u8> {
@@ -39,7 +39,7 @@ pub fn run(arguments: &Cli, linked: &[&'static RvPlugin]) -> Result<u8> {
         Command::ExplainError { codes } => explain::explain(codes),
         Command::Completions { shell } => {
             let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut cli::description(), "rivet", &mut script);
+            clap_complete::generate(*shell, &mut cli::description(), distribution::name(), &mut script);
             print(&String::from_utf8_lossy(&script))
         }
         // Answered before anything else was set up.

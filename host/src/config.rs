@@ -22,6 +22,7 @@ mod size;
 mod export;
 mod notifications;
 mod json_schema;
+mod distribution;
 #[cfg(feature = "verify")]
 mod verify;
 
@@ -37,6 +38,7 @@ use rivet_plugin_api::suggest::did_you_mean;
 pub use connector::Connector;
 pub(crate) use diagnostic::is_printable;
 pub use diagnostic::{ConfigError, Diagnostic};
+pub use distribution::{CrateEntry, CrateSource, Recipe, load_recipe};
 pub use expand::parse_param;
 pub use export::{CursorLag, Export, MetaColumns, Mode, OnSchemaChange, Quality, Query};
 pub use file::{directory, is_stream};

@@ -6,6 +6,7 @@ use rivet_plugin_api::Category;
 
 use crate::code::Code;
 use crate::config::ConfigError;
+use crate::distribution;
 use crate::state::{StateError, StateErrorKind};
 
 /// Exit codes. Documented in `docs/src/reference/exit-codes.md`.
@@ -97,7 +98,7 @@ impl Error {
             _ => rendered(&self.to_string(), self.hint().as_deref()),
         };
         let codes: Vec<&str> = self.codes().into_iter().map(Code::name).collect();
-        format!("{text}more: rivet explain-error {}\n", codes.join(" "))
+        distribution::commands(&format!("{text}more: rivet explain-error {}\n", codes.join(" "))).into_owned()
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod cli;
 mod command;
+mod distribution;
 pub mod config;
 mod secret;
 mod signal;
@@ -32,6 +33,7 @@ mod report;
 mod notify;
 mod code;
 mod error;
+mod build_dist;
 
 use std::process::ExitCode;
 
@@ -40,17 +42,24 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt};
 
+pub use distribution::Distribution;
 pub use error::exit;
 
-/// Parses the command line, runs the command, and shows its error. `linked` are connectors built into the binary.
+/// The stock program with these connectors built into it: what [`main_of`] does with [`Distribution::stock`].
 pub fn main_with(linked: &[&'static RvPlugin]) -> ExitCode {
+    main_of(&Distribution::stock(linked))
+}
+
+/// Parses the command line, runs the command, and shows its error, under the name that the distribution has.
+pub fn main_of(distribution: &Distribution<'_>) -> ExitCode {
+    distribution::set(distribution);
     let arguments = cli::parse();
     if let cli::Command::PluginServe = arguments.command {
-        return plugin::serve(linked);
+        return plugin::serve(distribution.linked);
     }
     rivet_plugin_api::abi::name_plugins_in_crashes();
     init_logging();
-    match command::run(&arguments, linked) {
+    match command::run(&arguments, distribution.linked) {
         Ok(code) => ExitCode::from(code),
         Err(e) => {
             report::eprint_error(&e.render());

@@ -42,6 +42,14 @@ pub enum PluginCommand {
     ///
     /// For example: rivet plugin new acme-crm --kind source
     New(NewArgs),
+    /// Build a program of your own from the host and the connectors that you choose
+    ///
+    /// Reads a file that names them, has cargo build them, tries the result, and prints the files that were made: one binary
+    /// with the connectors linked in, a tarball with the binary and its plug-ins, or both. The same sources and versions
+    /// give the same files wherever they are built. Needs Rust and a C compiler.
+    ///
+    /// For example: rivet plugin build-dist dist.yaml
+    BuildDist(BuildDistArgs),
     /// Judge a library by the conformance suite, before it is installed
     ///
     /// Loads FILE and looks at the loading, at what it says about itself, and, with `verify.yaml`, at everything that a
@@ -142,4 +150,23 @@ pub struct VerifyArgs {
     /// How many seconds one trial may take.
     #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub timeout: u64,
+}
+
+#[derive(Args, Debug)]
+pub struct BuildDistArgs {
+    /// What to build: docs/src/guides/distribution.md describes every key.
+    #[arg(value_name = "FILE", default_value = "dist.yaml")]
+    pub file: PathBuf,
+    /// Write the results into this directory instead of the one that FILE names.
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Only copy the sources of all crates into the directory that FILE names as `vendor`, for builds without a network.
+    #[arg(long)]
+    pub vendor: bool,
+    /// Choose the versions of all crates anew, instead of those of the last build.
+    #[arg(long)]
+    pub update: bool,
+    /// Pack the binary and plug-ins that lie in this directory into the tarball, instead of building them.
+    #[arg(long, value_name = "DIR", conflicts_with = "vendor", hide = true)]
+    pub built: Option<PathBuf>,
 }

@@ -14,7 +14,7 @@ use crate::cli::InitArgs;
 use crate::error::{Error, Result, exit};
 use crate::init::{self, Found, Source, URL_VARIABLE, Wanted};
 use crate::plugin::{Catalog, Isolation};
-use crate::{config, environment, secret, signal};
+use crate::{config, distribution, environment, secret, signal};
 
 /// Looks, tells what it found, and writes.
 pub fn init(args: &InitArgs, catalog: &Catalog) -> Result<u8> {
@@ -140,5 +140,6 @@ fn next_steps(args: &InitArgs, source: &Source, found: &[Found]) -> String {
         String::new()
     };
     let commands = ["doctor", "check", "run"].map(|command| format!("  rivet {command} --config {output}\n")).concat();
-    format!("\nwrote {output} with {exports} export{plural}; next:\n{variable}{commands}")
+    let text = format!("\nwrote {output} with {exports} export{plural}; next:\n{variable}{commands}");
+    distribution::commands(&text).into_owned()
 }

@@ -1,5 +1,6 @@
 //! `rivet plugin …`: one file a verb.
 
+mod build_dist;
 mod inspect;
 mod list;
 mod lock;
@@ -26,6 +27,7 @@ pub fn plugin(command: &PluginCommand, finder: &Finder<'_>) -> Result<u8> {
         PluginCommand::New(args) => new::new(args, &finder.catalog(None)?),
         #[cfg(feature = "verify")]
         PluginCommand::Verify(args) => verify::verify(args),
+        PluginCommand::BuildDist(args) => build_dist::build_dist(args),
     }
 }
 

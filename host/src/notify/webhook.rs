@@ -13,7 +13,7 @@ use ureq::{Agent, Error};
 
 use super::proxy;
 use crate::clock::{self, Stopwatch};
-use crate::{environment, secret, signal};
+use crate::{distribution, environment, secret, signal};
 
 /// How long a message may take in all, from the look-up of the host to the answer.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -80,7 +80,7 @@ fn agent(url: &str) -> Result<Agent, String> {
         .max_redirects(0)
         .max_idle_connections(0)
         .http_status_as_error(false)
-        .user_agent(concat!("rivet/", env!("CARGO_PKG_VERSION")));
+        .user_agent(distribution::user_agent());
     Ok(config.build().new_agent())
 }
 

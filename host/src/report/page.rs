@@ -19,6 +19,7 @@ use activity::Activity;
 use overview::{Line, Tile};
 use section::Section;
 
+use crate::distribution;
 use crate::state::{ExportHistory, Overview};
 
 const STYLE: &str = include_str!("../../templates/report/style.css");
@@ -125,8 +126,9 @@ impl Heading {
             verdict_class,
             attention: named.map(|(i, export)| Link { id: id(i), name: text::shown(&export.export) }).collect(),
             made: format!(
-                "Made by rivet {} on {} from {}. Times are in UTC, and 1 KB is 1024 bytes.",
-                env!("CARGO_PKG_VERSION"),
+                "Made by {} {} on {} from {}. Times are in UTC, and 1 KB is 1024 bytes.",
+                distribution::name(),
+                distribution::version(),
                 text::when(&about.made_at),
                 text::shown(&about.state)
             ),

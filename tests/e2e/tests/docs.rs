@@ -227,8 +227,9 @@ fn typed(text: &str) -> impl Iterator<Item = &str> {
 /// Runs the commands of a block that shows no output. Those that begin with `rivet init` have a directory without a
 /// configuration.
 fn commands(sandbox: &Sandbox, page: &Path, text: &str) {
-    // These guides build connectors: tests/e2e/tests/authoring.rs and adbc.rs follow them.
-    if page.file_name().is_some_and(|name| name == "adbc.md" || name.to_string_lossy().starts_with("connector-")) {
+    // These guides build connectors and distributions: tests/e2e/tests/authoring.rs, adbc.rs and dist.rs follow them.
+    let name = page.file_name().unwrap_or_default().to_string_lossy();
+    if name.starts_with("connector-") || name == "adbc.md" || name == "distribution.md" {
         return;
     }
     let begins = typed(text).next().is_some_and(|line| line.starts_with("rivet init"));

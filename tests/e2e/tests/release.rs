@@ -56,7 +56,8 @@ fn a_release_is_packed_and_installed_as_the_guide_says() {
     let formula = fs::read_to_string(dist.join("rivet.rb")).unwrap();
     let sum = fs::read_to_string(dist.join(format!("{tarball}.sha256"))).unwrap();
     assert!(formula.contains(sum.split(' ').next().unwrap()) && !formula.contains('@'), "{formula}");
-    let unpacked = dist.join(names(&dist).into_iter().find(|name| dist.join(name).is_dir()).unwrap());
+    let is_unpacked = |name: &String| name.starts_with("rivet-") && dist.join(name).is_dir();
+    let unpacked = dist.join(names(&dist).into_iter().find(is_unpacked).unwrap());
     let bill: serde_json::Value =
         serde_json::from_str(&fs::read_to_string(unpacked.join("sbom.cdx.json")).unwrap()).unwrap();
     let components: Vec<&str> =

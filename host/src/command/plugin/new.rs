@@ -7,6 +7,7 @@ use rivet_plugin_api::Error as ApiError;
 
 use crate::cli::{NewArgs, NewKind, NewLanguage};
 use crate::command::print;
+use crate::distribution;
 use crate::error::{Error, Result};
 use crate::plugin::{Catalog, Half, Verdict};
 use crate::scaffold::{self, Api, Language};
@@ -81,5 +82,7 @@ fn next_steps(directory: &Path, half: Half, language: &Language, written: &[Stri
     let lines = commands.iter().zip(what).map(|(command, what)| format!("  {command:<32}{what}\n"));
     let lines = lines.collect::<Vec<_>>().concat();
     let (half, directory) = (half.as_str(), directory.display());
-    format!("Wrote a {half} in {name} to {directory}: {}\n\nNext:\n  cd {directory}\n{lines}", written.join(", "))
+    let text =
+        format!("Wrote a {half} in {name} to {directory}: {}\n\nNext:\n  cd {directory}\n{lines}", written.join(", "));
+    distribution::commands(&text).into_owned()
 }

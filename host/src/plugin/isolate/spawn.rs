@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
 use std::thread;
 
+use crate::distribution;
 use crate::plugin::Half;
 
 /// The hidden command that serves a plug-in.
@@ -65,7 +66,7 @@ pub fn start(half: Option<Half>, arenas: bool) -> io::Result<Started> {
     let (output, writer) = io::pipe()?;
     // The file that runs now, also when another one has taken its place by name.
     let mut command = Command::new("/proc/self/exe");
-    command.arg0("rivet").arg(COMMAND).env_clear().envs(environment(std::env::vars_os()));
+    command.arg0(distribution::name()).arg(COMMAND).env_clear().envs(environment(std::env::vars_os()));
     if !arenas {
         command.env("MALLOC_ARENA_MAX", "2");
     }
