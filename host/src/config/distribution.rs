@@ -66,7 +66,7 @@ pub enum CrateSource {
     Path(PathBuf),
     /// A repository, with `rev`, `tag` or `branch` and its value.
     Git(String, Option<(&'static str, String)>),
-    /// crates.io, in the version that the entry names.
+    /// Cargo's registry, in the version that the entry names.
     Registry,
 }
 

@@ -30,7 +30,7 @@ const SOURCE_KEYS: [Key; 8] = [
     Key::new("rev", Takes::Text, "The commit."),
     Key::new("tag", Takes::Text, "The tag."),
     Key::new("branch", Takes::Text, "The branch."),
-    Key::new("version", Takes::Text, "The version on crates.io, or the one that path or repository must hold."),
+    Key::new("version", Takes::Text, "The version in the registry, or the one that path or repository must hold."),
     Key::new("features", Takes::Texts, "Features beyond the default ones."),
     Key::new("default_features", Takes::Flag, "Whether the default ones are on."),
 ];
