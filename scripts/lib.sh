@@ -85,13 +85,18 @@ need_mdbook() {
 
 # Kills runs, and fails their system calls, one by one: tests/fault/tests/recovery.
 need_strace() { have strace || apt_install "strace" strace; }
-need_valgrind() { have valgrind || apt_install "valgrind" valgrind; }
 
 # Gives runs another clock than the stores have.
 need_faketime() { have faketime || apt_install "faketime" faketime; }
 
 # Watches the memory of the connector in C.
 need_valgrind() { have valgrind || apt_install "valgrind" valgrind; }
+
+need_cargo_fuzz() {
+    cargo fuzz --version >/dev/null 2>&1 && return
+    step "installing cargo-fuzz"
+    cargo install cargo-fuzz --locked || fail "could not install cargo-fuzz"
+}
 
 need_nextest() {
     cargo nextest --version >/dev/null 2>&1 && return

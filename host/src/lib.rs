@@ -44,6 +44,9 @@ use tracing_subscriber::{EnvFilter, fmt};
 
 pub use distribution::Distribution;
 pub use error::exit;
+// For tests/fuzz alone.
+#[doc(hidden)]
+pub use plugin::{Lock, Trusted, platform};
 
 /// The stock program with these connectors built into it: what [`main_of`] does with [`Distribution::stock`].
 pub fn main_with(linked: &[&'static RvPlugin]) -> ExitCode {
