@@ -48,6 +48,7 @@ fn with(sql: &str) -> (Sandbox, Connection) {
 #[test]
 fn looking_and_resetting_create_nothing() {
     let sandbox = Sandbox::new();
+    fs::write(sandbox.path().join("rivet.yaml"), "").unwrap();
     let texts = [
         "No export state recorded yet.\n",
         "No files recorded yet.\n",
@@ -60,7 +61,7 @@ fn looking_and_resetting_create_nothing() {
         let outcome = look(&sandbox, command);
         assert_eq!((outcome.code, outcome.stdout.as_str(), outcome.stderr.as_str()), (Some(0), text, ""));
     }
-    assert_eq!(fs::read_dir(sandbox.path()).unwrap().count(), 1, "only the directory that the test made");
+    assert_eq!(fs::read_dir(sandbox.path()).unwrap().count(), 2, "only the file and the directory that the test made");
 }
 
 #[test]
