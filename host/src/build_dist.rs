@@ -181,15 +181,6 @@ fn failed(e: std::io::Error, what: &str, path: &Path) -> Error {
     Error::Run(ApiError::from(e).context(format!("{what} \"{}\"", path.display())))
 }
 
-/// Lower hexadecimal digits.
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 fn eprint(text: &str) {
     crate::report::eprint(text);
 }

@@ -388,8 +388,10 @@ pub fn parse() -> Cli {
 
 /// The command line's description, for completions, under the name that this program has.
 pub fn description() -> clap::Command {
-    let name = distribution::name();
-    named(Cli::command()).name(name).bin_name(name).version(distribution::version())
+    let (name, stock) = (distribution::name(), Cli::command());
+    // The stock program has nothing to replace, at every start.
+    let command = if name == stock.get_name() { stock } else { named(stock) };
+    command.name(name).bin_name(name).version(distribution::version())
 }
 
 /// The help of a command and all below it names commands as they are typed.

@@ -22,6 +22,7 @@ pub use admission::{Policy, glance};
 pub use finder::Finder;
 pub use isolate::{Isolation, Limits, serve};
 pub use lock::{Entry, FILE_NAME as LOCK_FILE, Lock, platform};
+pub use seal::sha256;
 pub use search::{Found, SearchPath, Verdict};
 pub use trust::Trusted;
 

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::graph::{Graph, Package};
-use super::hex;
 use crate::error::{Error, Result};
 
 /// What the bill is of.
@@ -65,7 +64,8 @@ fn serial(components: &[Value]) -> String {
     let mut bytes = hash.finalize();
     bytes[6] = bytes[6] & 0x0f | 0x80;
     bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex = hex(&bytes[..16]);
+    let hex = bytes[..16].iter().fold(0, |number: u128, byte| number << 8 | u128::from(*byte));
+    let hex = format!("{hex:032x}");
     format!("urn:uuid:{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 

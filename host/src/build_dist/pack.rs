@@ -8,14 +8,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use flate2::{Compression, GzBuilder};
-use sha2::{Digest as _, Sha256};
 
 use super::bill::{Subject, bill};
 use super::crates::Shape;
 use super::graph::Graph;
 use super::licences::licences;
 use super::trial::{self, file_name};
-use super::{Job, cargo, failed, hex};
+use super::{Job, cargo, failed};
 use crate::error::Result;
 
 const BILL: &str = "sbom.cdx.json";
@@ -172,8 +171,7 @@ fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn sha256(path: &Path) -> Result<String> {
-    let bytes = fs::read(path).map_err(|e| failed(e, "could not read", path))?;
-    Ok(hex(&Sha256::digest(&bytes)))
+    File::open(path).and_then(|file| crate::plugin::sha256(&file)).map_err(|e| failed(e, "could not read", path))
 }
 
 /// Writes `folder` as `whole` into the archive `place`, which is replaced in one step.

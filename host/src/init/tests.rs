@@ -29,7 +29,7 @@ fn written(tables: &[Found]) -> String {
 fn schemes_and_paths() {
     for (location, expected) in [
         ("Acme://h/d", Some("acme")),
-        ("sqlite:shop.db", Some("sqlite")),
+        ("acme:shop.db", Some("acme")),
         ("shop.db", None),
         ("./a:b.db", None),
         ("C:\\shop.db", None),

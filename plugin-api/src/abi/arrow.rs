@@ -148,7 +148,9 @@ pub unsafe fn import_batch(array: *mut RvArrowArray, schema: &SchemaRef, full: b
         // SAFETY: the vetting above has compared children and buffers with this very type.
         let mut data = unsafe { arrow_array::ffi::from_ffi_and_data_type(ffi, data_type) }?;
         if full {
-            data = without_idle_offsets(data);
+            if has_idle_offset(&data) {
+                data = without_idle_offsets(data);
+            }
             data.validate_full()?;
         }
         let rows = data.len();
@@ -170,17 +172,24 @@ pub unsafe fn import_batch(array: *mut RvArrowArray, schema: &SchemaRef, full: b
 /// Texts without rows have one offset, which may be anything. arrow gives them no values, and would then find the offset
 /// beyond these.
 fn without_idle_offsets(data: ArrayData) -> ArrayData {
-    match data.data_type() {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Binary | DataType::LargeBinary
-            if data.is_empty() && data.offset() == 0 =>
-        {
-            ArrayData::new_empty(data.data_type())
-        }
-        _ if data.child_data().is_empty() => data,
-        _ => {
-            let children = data.child_data().iter().cloned().map(without_idle_offsets).collect();
-            // SAFETY: every child is what it was; those without rows have none as before.
-            unsafe { data.into_builder().child_data(children).build_unchecked() }
-        }
+    if is_idle(&data) {
+        return ArrayData::new_empty(data.data_type());
     }
+    if data.child_data().is_empty() {
+        return data;
+    }
+    let children = data.child_data().iter().cloned().map(without_idle_offsets).collect();
+    // SAFETY: every child is what it was; those without rows have none as before.
+    unsafe { data.into_builder().child_data(children).build_unchecked() }
+}
+
+/// Almost no batch has such a column, and none is taken apart without.
+fn has_idle_offset(data: &ArrayData) -> bool {
+    is_idle(data) || data.child_data().iter().any(has_idle_offset)
+}
+
+fn is_idle(data: &ArrayData) -> bool {
+    let is_text =
+        matches!(data.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Binary | DataType::LargeBinary);
+    is_text && data.is_empty() && data.offset() == 0
 }

@@ -42,7 +42,7 @@ const PLUGIN_KEYS: &[Key] = &{
     [name, path, git, rev, tag, branch, version, features, default_features]
 };
 
-const EXAMPLE: &str = "for example `- { crate: rivet-plugin-sqlite, path: ../rivet/plugins/sqlite }`";
+const EXAMPLE: &str = "for example `- { crate: acme-crm, path: connectors/acme-crm }`";
 const SOURCES: [&str; 3] = ["path", "git", "version"];
 
 pub(super) fn recipe(path: &Path, root: &Node, text: &Arc<SourceText>, problems: &Problems) -> Option<Recipe> {

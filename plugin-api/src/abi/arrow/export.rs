@@ -11,7 +11,7 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray as _;
 use arrow_array::ffi::FFI_ArrowArray;
 use arrow_array::types::ByteArrayType;
-use arrow_array::{Array, ArrayRef, GenericByteArray, RecordBatch, downcast_primitive_array, new_empty_array};
+use arrow_array::{Array, ArrayRef, GenericByteArray, RecordBatch, downcast_primitive_array};
 use arrow_schema::DataType;
 
 use super::RvArrowArray;
@@ -47,13 +47,7 @@ unsafe impl Sync for Exported {}
 /// The struct array of `batch`, whose buffers are the batch's own.
 pub(super) fn export(batch: RecordBatch) -> RvArrowArray {
     let rows = batch.num_rows();
-    let (_, mut columns, _) = batch.into_parts();
-    if rows == 0 {
-        // What is cut off somewhere inside has a first offset that is not 0, which readers do not expect of no rows.
-        for column in &mut columns {
-            *column = new_empty_array(column.data_type());
-        }
-    }
+    let (_, columns, _) = batch.into_parts();
     let children: Box<[_]> = columns.iter().map(|_| UnsafeCell::new(RvArrowArray::empty())).collect();
     let exported = Arc::new(Exported {
         buffers: columns.iter().map(|column| plain(column).unwrap_or(Buffers::NONE)).collect(),
