@@ -63,10 +63,16 @@ impl From<GoogleError> for Refusal {
         let code = match reason.as_str() {
             "notFound" if is_about("bucket") => "NoSuchBucket".to_owned(),
             "invalid" if is_about("hash") => "BadDigest".to_owned(),
+            _ if is_cut_off(&message) => "IncompleteBody".to_owned(),
             _ => reason,
         };
         Self { code, message, ..Self::default() }
     }
+}
+
+/// Whether Google misses the end of a body. It went out with all of its marks, so some of it was lost on the way.
+fn is_cut_off(message: &str) -> bool {
+    ["Malformed multipart body", "Invalid multipart request"].iter().any(|words| message.starts_with(words))
 }
 
 impl Failure {
@@ -127,6 +133,9 @@ impl Refusal {
         let text = std::str::from_utf8(body).unwrap_or_default();
         if let Ok(GoogleRefusal { error }) = serde_json::from_str(text) {
             return error.into();
+        }
+        if is_cut_off(text) {
+            return Self { code: "IncompleteBody".to_owned(), message: text.trim().to_owned(), ..Self::default() };
         }
         if !text.contains("<Error") {
             return Self::default();

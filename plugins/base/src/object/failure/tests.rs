@@ -100,6 +100,7 @@ fn google_says_it_in_json() {
         (403, "rateLimitExceeded", "Slower.", Category::Capacity, true),
         (404, "notFound", "The specified bucket does not exist.", Category::NotFound, false),
         (400, "invalid", "Provided MD5 hash doesn't match calculated MD5 hash.", Category::Network, true),
+        (400, "badRequest", "Malformed multipart body.", Category::Network, true),
         (412, "conditionNotMet", "No.", Category::Conflict, false),
         (503, "backendError", "Later.", Category::Capacity, true),
     ];
@@ -109,6 +110,8 @@ fn google_says_it_in_json() {
     }
     assert_eq!(body(404, "notFound", "The specified bucket does not exist.").code(), "NoSuchBucket");
     assert!(body(401, "authError", "").is_stale);
+    let bare = Failure::refused(answer(400, &[], "Malformed multipart body."));
+    assert_eq!((bare.error.category(), bare.is_passing), (Category::Network, true));
     // fake-gcs-server, and a body that is no refusal.
     assert_eq!(Refusal::of(br#"{"error": {"code": 404, "message": "Not Found"}}"#).message, "Not Found");
     assert!(Refusal::of(br#"{"name": "x"}"#).code.is_empty());
