@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use rivet_plugin_api::abi::Plugin;
+use rivet_plugin_api::abi::{DestinationHandle, Plugin, SourceHandle};
 use rivet_plugin_api::{
-    BatchSize, Error as ApiError, Filter, Format, ReadRequest, Receipt, SourceCapabilities, Strategy, Timeouts,
+    BatchSize, Cancel, Error as ApiError, Filter, Format, ReadRequest, Receipt, Result as ApiResult,
+    SourceCapabilities, Strategy, Timeouts,
 };
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
@@ -160,6 +161,18 @@ impl Job<'_> {
     /// What its source can do.
     pub fn source_can(&self) -> SourceCapabilities {
         self.source.plugin.spec().source.as_ref().map(|half| half.capabilities).unwrap_or_default()
+    }
+
+    /// Opens its source. An error names the export, since several may fail side by side.
+    pub fn open_source(&self, cancel: &Cancel) -> ApiResult<SourceHandle> {
+        let opened = self.source.plugin.open_source(&self.source.options, cancel);
+        opened.map_err(|e| e.context(format!("could not open the source of export \"{}\"", self.export.name)))
+    }
+
+    /// The same for its destination.
+    pub fn open_destination(&self, cancel: &Cancel) -> ApiResult<DestinationHandle> {
+        let opened = self.destination.plugin.open_destination(&self.destination.options, cancel);
+        opened.map_err(|e| e.context(format!("could not open the destination of export \"{}\"", self.export.name)))
     }
 
     fn not_offered(&self, error: &ApiError) -> Error {

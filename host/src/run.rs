@@ -172,16 +172,14 @@ impl Run<'_> {
         attempts: &Attempts<'_>,
     ) -> Result<()> {
         let name = &self.job.export.name;
-        let destination = &self.job.destination;
-        let mut to = destination.plugin.open_destination(&destination.options, self.cancel)?;
+        let mut to = self.job.open_destination(self.cancel)?;
         if open.is_none()
             && let Some((mut finished, parts)) = window.finished(&mut to, self.options.validate)?
         {
             self.landed(&parts);
             return self.finish(&mut finished, &mut to);
         }
-        let source = &self.job.source;
-        let mut from = source.plugin.open_source(&source.options, self.cancel)?;
+        let mut from = self.job.open_source(self.cancel)?;
         // A failing part stops the others, and with them this attempt, but not the run.
         let cancel = Cancel::new();
         let siblings = cancel.clone();

@@ -167,9 +167,7 @@ impl Crew<'_> {
     }
 
     fn connect(&self) -> Result<Hands> {
-        let (source, destination) = (&self.job.source, &self.job.destination);
-        let from = source.plugin.open_source(&source.options, self.cancel)?;
-        Ok(Hands { from, to: destination.plugin.open_destination(&destination.options, self.cancel)? })
+        Ok(Hands { from: self.job.open_source(self.cancel)?, to: self.job.open_destination(self.cancel)? })
     }
 
     fn piece(&self, index: usize) -> Result<&Piece> {

@@ -33,8 +33,7 @@ impl Run<'_> {
         }
         if refused || open.may_have_left(error)? {
             // Also after a signal: the parts would be in no manifest.
-            let destination = &self.job.destination;
-            let mut to = destination.plugin.open_destination(&destination.options, &Cancel::new())?;
+            let mut to = self.job.open_destination(&Cancel::new())?;
             open.discard(&mut to)?;
         }
         open.abandon(&secret::redact(&error.to_string()))

@@ -22,8 +22,7 @@ impl Run<'_> {
     pub(super) fn finish(&mut self, open: &mut Open<'_>, to: &mut DestinationHandle) -> Result<()> {
         if self.options.reconcile {
             let reading = open.recorded()?.unwrap_or_else(Reading::everything);
-            let source = &self.job.source;
-            let mut from = source.plugin.open_source(&source.options, self.cancel)?;
+            let mut from = self.job.open_source(self.cancel)?;
             let reconciled = self.reconcile(&reading, &mut from);
             // A count that failed says nothing about the rows: the window waits for the next attempt, or run.
             if let Err(e @ Error::Refused(_)) = reconciled {

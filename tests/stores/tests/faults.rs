@@ -151,8 +151,7 @@ fn a_small_object_is_written_once_whatever_becomes_of_its_answer() {
         let Some(bucket) = Bucket::new(make) else { continue };
         let notes = Notes::new(bucket, 100);
         let proxy = HttpProxy::new(&notes.bucket.endpoint);
-        let troubles =
-            [Trouble::Lost, SLOW_DOWN, Trouble::Flip(5000), Trouble::ResetBody(100), Trouble::Truncate(10)];
+        let troubles = [Trouble::Lost, SLOW_DOWN, Trouble::Flip(5000), Trouble::ResetBody(100), Trouble::Truncate(10)];
         for trouble in troubles {
             proxy.add(Rule::new(Step::Put, trouble).times(1));
         }
