@@ -334,7 +334,7 @@ static void tell_maps(const char *path) {
 
 static int32_t init(const RvHost *host, RvError *err) {
     (void)host, (void)err;
-    if (getenv("ACME_MAPS") != NULL) tell_maps(getenv("ACME_MAPS"));
+    if (getenv("LC_ACME_MAPS") != NULL) tell_maps(getenv("LC_ACME_MAPS"));
 #ifdef STATIC_TLS
     memset(claimed, 1, sizeof claimed);
 #endif

@@ -94,9 +94,9 @@ fn what_is_loaded_is_a_sealed_copy_of_what_was_hashed() {
     let (sandbox, _) = acme();
     sandbox.rivet(&["plugin", "lock"]).expect(0, &[]);
     let maps = sandbox.path().join("maps");
-    // The plug-in itself says what it was loaded from.
+    // The plug-in itself says what it was loaded from. Isolated ones keep variables of this family.
     let mut command = sandbox.command(built().join("rivet"));
-    command.args(["run", "--config", "rivet.yaml"]).env("ACME_MAPS", &maps);
+    command.args(["run", "--config", "rivet.yaml"]).env("LC_ACME_MAPS", &maps);
     Outcome::of(&mut command).expect(0, &[]);
     let text = fs::read_to_string(&maps).unwrap();
     assert!(text.contains("/memfd:libacme.so"), "{text}");
@@ -104,6 +104,26 @@ fn what_is_loaded_is_a_sealed_copy_of_what_was_hashed() {
     fs::remove_file(sandbox.path().join("rivet-plugins.lock")).unwrap();
     Outcome::of(&mut command).expect(0, &[]);
     assert!(fs::read_to_string(&maps).unwrap().contains("plugins/libacme.so"), "without a lock nothing is copied");
+}
+
+/// The process that loads it is the one that must not load anything else.
+#[test]
+fn an_isolated_plugin_is_held_to_the_lock_by_its_own_process() {
+    let (sandbox, library) = acme();
+    let maps = sandbox.path().join("maps");
+    sandbox.rivet(&["plugin", "lock"]).expect(0, &["added acme"]);
+    let mut command = sandbox.command(built().join("rivet"));
+    command.args(["run", "--config", "rivet.yaml", "--isolate"]).env("LC_ACME_MAPS", &maps);
+    Outcome::of(&mut command).expect(0, &["rows:        5"]);
+    let text = fs::read_to_string(&maps).unwrap();
+    assert!(text.contains("/memfd:libacme.so") && !text.contains("plugins/libacme.so"), "{text}");
+    fs::remove_file(&maps).unwrap();
+    let (files, other) = (sandbox.out(), replace(&library));
+    Outcome::of(&mut command).expect(2, &["acme 1.4.2 is not the file that", &other, "lock --update acme"]);
+    assert_eq!(sandbox.out(), files);
+    assert!(!maps.exists(), "it was loaded");
+    sandbox.rivet(&["plugin", "lock", "--update", "acme"]).expect(0, &[]);
+    Outcome::of(&mut command).expect(0, &["rows:        5"]);
 }
 
 #[test]

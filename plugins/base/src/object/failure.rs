@@ -249,6 +249,7 @@ impl Meaning {
             // Other bytes arrived than were sent, or not all of them.
             "BadDigest"
             | "IncompleteBody"
+            | "MalformedXML"
             | "XAmzContentChecksumMismatch"
             | "XAmzContentSHA256Mismatch"
             | "InternalError"

@@ -74,6 +74,9 @@ impl State {
     fn complete(&mut self, request: &Message, id: &str) -> Message {
         let Some(upload) = self.uploads.get(id) else { return no_such_upload() };
         let list = String::from_utf8_lossy(&request.body).replace("&quot;", "\"");
+        if !list.ends_with("</CompleteMultipartUpload>") {
+            return xml_error(400, "MalformedXML", "The XML you provided was not well-formed.");
+        }
         let mut bytes = Vec::new();
         let parts: Vec<&str> = list.split("<Part>").skip(1).collect();
         for (index, part) in parts.iter().enumerate() {

@@ -25,6 +25,7 @@ fn codes_come_before_statuses() {
         (404, "NoSuchBucket", Category::NotFound, false),
         (404, "NoSuchUpload", Category::Network, false),
         (400, "BadDigest", Category::Network, true),
+        (400, "MalformedXML", Category::Network, true),
         (400, "RequestTimeout", Category::Timeout, true),
         (400, "EntityTooSmall", Category::Permanent, false),
         (409, "OperationAborted", Category::Network, true),
