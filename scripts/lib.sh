@@ -89,6 +89,11 @@ need_strace() { have strace || apt_install "strace" strace; }
 # Gives runs another clock than the stores have.
 need_faketime() { have faketime || apt_install "faketime" faketime; }
 
+# The header that a destination in C checks its files with.
+need_xxhash() {
+    echo '#include <xxhash.h>' | cc -E -x c - >/dev/null 2>&1 || apt_install "xxhash.h" libxxhash-dev
+}
+
 # Watches the memory of the connector in C.
 need_valgrind() { have valgrind || apt_install "valgrind" valgrind; }
 

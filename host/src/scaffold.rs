@@ -150,8 +150,8 @@ pub fn check_name(name: &str) -> Result<()> {
 type File = (&'static str, &'static str);
 
 macro_rules! template {
-    ($path:literal, $from:literal) => {
-        ($path, include_str!(concat!("../templates/plugin/", $from)))
+    ($path:literal, $($from:literal),+) => {
+        ($path, concat!($(include_str!(concat!("../templates/plugin/", $from))),+))
     };
 }
 
@@ -173,14 +173,22 @@ const RUST_DESTINATION: &[File] = &[
     template!("verify.yaml", "rust-destination/verify.yaml"),
     ("empty.db", ""),
 ];
-const C_SOURCE: &[File] = &[
-    template!("__CRATE__.c", "c-source/connector.c"),
+const C: &[File] = &[
     ("rivet_plugin.h", HEADER),
-    template!("Makefile", "c-source/Makefile"),
-    template!("README.md", "c-source/README.md"),
-    template!(".gitignore", "c-source/gitignore"),
+    template!("Makefile", "c/Makefile"),
+    template!("README.md", "c/README.md"),
+    template!(".gitignore", "c/gitignore"),
+];
+const C_SOURCE: &[File] = &[
+    template!("__CRATE__.c", "c/begin.c", "c-source/connector.c"),
     template!("rivet.yaml", "c-source/rivet.yaml"),
     template!("verify.yaml", "c-source/verify.yaml"),
+];
+const C_DESTINATION: &[File] = &[
+    template!("__CRATE__.c", "c/begin.c", "c-destination/lines.c", "c-destination/connector.c"),
+    template!("rivet.yaml", "c-destination/rivet.yaml"),
+    template!("verify.yaml", "c-destination/verify.yaml"),
+    ("empty.db", ""),
 ];
 
 /// Writes the connector called `name` into `directory`, which does not exist or is empty, and answers what it wrote.
@@ -189,13 +197,15 @@ pub fn write(directory: &Path, name: &str, half: Half, language: &Language) -> R
         Language::Rust(api) => api.dependencies(),
         Language::C => Default::default(),
     };
-    let (own, description) = match half {
-        Half::Source => (RUST_SOURCE, "The days of a calendar as rows"),
-        Half::Destination => (RUST_DESTINATION, "Writes rows as JSON lines"),
+    let description = match half {
+        Half::Source => "The days of a calendar as rows",
+        Half::Destination => "Writes rows as JSON lines",
     };
-    let files: Vec<File> = match language {
-        Language::Rust(_) => [RUST, own].concat(),
-        Language::C => C_SOURCE.to_vec(),
+    let (shared, own) = match (language, half) {
+        (Language::Rust(_), Half::Source) => (RUST, RUST_SOURCE),
+        (Language::Rust(_), Half::Destination) => (RUST, RUST_DESTINATION),
+        (Language::C, Half::Source) => (C, C_SOURCE),
+        (Language::C, Half::Destination) => (C, C_DESTINATION),
     };
     let words = [
         ("__NAME__", name),
@@ -208,7 +218,7 @@ pub fn write(directory: &Path, name: &str, half: Half, language: &Language) -> R
     let filled = |text: &str| words.iter().fold(text.to_owned(), |text, (word, value)| text.replace(word, value));
     refuse_full(directory)?;
     let mut written = Vec::new();
-    for (path, text) in files {
+    for (path, text) in shared.iter().chain(own) {
         let path = filled(path);
         new_file(&directory.join(&path), &filled(text)).map_err(|e| failed(&directory.join(&path), e))?;
         written.push(path);

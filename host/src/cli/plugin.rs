@@ -105,7 +105,7 @@ pub struct NewArgs {
     /// What it is.
     #[arg(long, value_enum, value_name = "KIND")]
     pub kind: NewKind,
-    /// In which language it is written. For C there is a source.
+    /// In which language it is written.
     #[arg(long, value_enum, value_name = "LANGUAGE", default_value_t = NewLanguage::Rust)]
     pub lang: NewLanguage,
     /// Where a connector in Rust takes the plug-in API from: a version, a git URL, or the directory of a checkout

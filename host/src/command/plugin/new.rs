@@ -22,15 +22,9 @@ pub fn new(args: &NewArgs, catalog: &Catalog) -> Result<u8> {
         NewKind::Source => Half::Source,
         NewKind::Destination => Half::Destination,
     };
-    let language = match (args.lang, half) {
-        (NewLanguage::Rust, _) => Language::Rust(api(args.api.as_deref())?),
-        (NewLanguage::C, Half::Source) => Language::C,
-        (NewLanguage::C, Half::Destination) => {
-            let error = ApiError::unsupported("there is no template for a destination in C");
-            return Err(Error::Usage(error.hint(
-                "write it in Rust, or begin with a source in C: its `rivet_plugin.h` describes destinations as well",
-            )));
-        }
+    let language = match args.lang {
+        NewLanguage::Rust => Language::Rust(api(args.api.as_deref())?),
+        NewLanguage::C => Language::C,
     };
     warn_of_namesake(&args.name, catalog);
     let directory = args.output.clone().unwrap_or_else(|| PathBuf::from(&args.name));
