@@ -54,6 +54,12 @@ pub(crate) fn explain(connection: &mut Connection, sql: &str) -> Result<Explanat
         Some(index) => format!("{} using {index}", access(access_type)),
         None => format!("{} on {table}", access(access_type)),
     };
+    let mut warnings = Vec::new();
+    if !connection.server().merges_subqueries() && document["query_block"]["table"]["table_name"] == "_rivet" {
+        let text = "this server copies the rows of the query into a temporary table before it applies the bounds of a \
+                    run, and uses no index for them: MySQL 5.7 and newer do";
+        warnings.push(text.to_owned());
+    }
     Ok(Explanation {
         rows: estimate(&document["query_block"]).map(|rows| rows.round() as u64),
         examined: (!scans.is_empty()).then(|| scans.iter().map(|scan| scan.rows as u64).sum()),
@@ -67,7 +73,7 @@ pub(crate) fn explain(connection: &mut Connection, sql: &str) -> Result<Explanat
         index_columns: parts.into_iter().flatten().filter_map(|part| part.as_str().map(str::to_owned)).collect(),
         cost: cost(&document["query_block"]),
         plan: tree.unwrap_or(plan).trim_end().to_owned(),
-        warnings: Vec::new(),
+        warnings,
     })
 }
 

@@ -8,6 +8,7 @@ use crate::wire::Connection;
 
 /// A table is as large as all that inherits from it, since a query of it reads them too. Partitions are parts of their
 /// table. Rows that nobody has counted yet are not known, unless there is no page that could hold one.
+/// Names are ordered by their bytes, as their type is; before version 12 it has no collation that could be named.
 /// Only the columns that order an index have an entry in "indoption".
 const QUERY: &str = "\
     WITH RECURSIVE wanted AS ( \
@@ -36,7 +37,7 @@ const QUERY: &str = "\
         JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] \
         WHERE i.indrelid = w.oid AND i.indisvalid AND i.indpred IS NULL) \
     FROM wanted AS w LEFT JOIN size AS s ON s.root = w.oid \
-    ORDER BY w.nspname COLLATE \"C\", w.relname COLLATE \"C\"";
+    ORDER BY w.nspname, w.relname";
 
 /// Lists the tables of `request`.
 pub(crate) fn tables(connection: &mut Connection, request: &TablesRequest) -> Result<Tables> {

@@ -113,6 +113,11 @@ impl Database {
         }
     }
 
+    /// Whether the server applies the bounds of a run to the tables in a query, rather than to a copy of its rows.
+    pub fn merges_subqueries(&self) -> bool {
+        self.kind() != Kind::Mysql || !self.sql("select version()").starts_with("5.6.")
+    }
+
     /// Starts statements in a session of their own.
     pub fn start(&self, statements: &str) -> Child {
         match self {

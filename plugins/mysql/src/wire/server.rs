@@ -41,6 +41,11 @@ impl Server {
         !self.is_mariadb && self.number >= (8, 3)
     }
 
+    /// Whether the conditions around a subquery reach the indexes of the tables in it.
+    pub(crate) fn merges_subqueries(&self) -> bool {
+        self.is_mariadb || self.number >= (5, 7)
+    }
+
     /// The setting that limits a statement, and how many of its units make a second.
     pub(crate) fn statement_limit(&self) -> Option<(&'static str, u64)> {
         match self.is_mariadb {
