@@ -48,7 +48,7 @@ const MYSQL: &str = "set time_zone = '+00:00';
     insert into many select i, i % 100 - 50, i * 100, 18446744073709551615 - i, i / 7.0e0, i / 7.0e0, i % 2, i,
         concat('Zoë ', i), i / 3.0, date_add('1000-01-01', interval i * 1000 day),
         date_add('1969-12-31 23:59:59.500', interval i * 1000 microsecond), date_add('2024-02-29 12:00:00', interval i hour),
-        unhex(md5(i)), if(i % 3 = 0, null, i), 1901 + i % 200, sec_to_time(i - 250), 1 + i % 2
+        unhex(left(sha2(i, 256), 32)), if(i % 3 = 0, null, i), 1901 + i % 200, sec_to_time(i - 250), 1 + i % 2
     from (select a.d + 10 * b.d + 100 * c.d as i from
         (select 0 as d union select 1 union select 2 union select 3 union select 4 union select 5 union select 6
             union select 7 union select 8 union select 9) a,
