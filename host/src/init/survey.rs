@@ -111,7 +111,8 @@ fn offers(columns: &[Column], mut agrees: impl FnMut(&[Override]) -> bool) -> Ve
         Some(wish(column, format!("decimal{size}"), "numbers instead of their text".to_owned()))
     });
     let times = columns.iter().filter(|c| is_time(c) || c.arrow_type == "Date32");
-    let nulls = times.map(|column| wish(column, "null".to_owned(), column.rule.clone()));
+    let nulls = times
+        .map(|column| wish(column, "null".to_owned(), format!("NULL where a run fails otherwise: {}", column.rule)));
     let kinds: [Vec<Override>; 2] = [exact.collect(), nulls.collect()];
     kinds.into_iter().filter(|offers| !offers.is_empty() && agrees(offers)).flatten().collect()
 }
