@@ -41,7 +41,8 @@ fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
 fn shape(text: &str, sandbox: &Sandbox) -> Vec<String> {
     let output = sandbox.path().join("output");
     let text = text.replace(output.to_str().unwrap(), "…/output").replace(sandbox.path().to_str().unwrap(), "…");
-    let text = text.replace(built().to_str().unwrap(), "…/target/release").replace("~/rivet", "…");
+    let text = text.replace(built().to_str().unwrap(), "…/target/release");
+    let text = text.replace(workspace().to_str().unwrap(), "…").replace("~/rivet", "…");
     let mut shape = Vec::new();
     for line in text.lines() {
         let mut out = String::new();
