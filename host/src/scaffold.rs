@@ -180,12 +180,12 @@ const C: &[File] = &[
     template!(".gitignore", "c/gitignore"),
 ];
 const C_SOURCE: &[File] = &[
-    template!("__CRATE__.c", "c/begin.c", "c-source/connector.c"),
+    template!("__CRATE__.c", "c/begin.c", "c-source/connector.c", "c/end.c"),
     template!("rivet.yaml", "c-source/rivet.yaml"),
     template!("verify.yaml", "c-source/verify.yaml"),
 ];
 const C_DESTINATION: &[File] = &[
-    template!("__CRATE__.c", "c/begin.c", "c-destination/lines.c", "c-destination/connector.c"),
+    template!("__CRATE__.c", "c/begin.c", "c-destination/lines.c", "c-destination/connector.c", "c/end.c"),
     template!("rivet.yaml", "c-destination/rivet.yaml"),
     template!("verify.yaml", "c-destination/verify.yaml"),
     ("empty.db", ""),

@@ -343,11 +343,6 @@ static int32_t finish(void *handle, RvBuf *receipt, RvError *err) {
 
 /* The plug-in. ------------------------------------------------------------------------------------------------------- */
 
-static int32_t init(const RvHost *host, RvError *err) {
-    (void)host, (void)err;
-    return RV_OK;
-}
-
 static int32_t spec(RvBuf *out, RvError *err) {
     (void)err;
     /* The host asks for nothing that is not announced. No format is: batches come as they are, whatever `format:` says. */
@@ -373,17 +368,3 @@ static const RvDestination destination = {
     .close = close_destination,
 };
 
-const RvPlugin *rivet_plugin_entry(void) {
-    static const RvPlugin plugin = {
-        .struct_size = sizeof(RvPlugin),
-        .abi_major = RV_ABI_MAJOR,
-        .abi_minor = RV_ABI_MINOR,
-        .name = {(const uint8_t *)NAME, sizeof NAME - 1},
-        .version = {(const uint8_t *)VERSION, sizeof VERSION - 1},
-        .init = init,
-        .spec = spec,
-        .destination = &destination,
-        .marker = (const uint8_t *)rivet_plugin_marker,
-    };
-    return &plugin;
-}

@@ -195,11 +195,6 @@ static int32_t next_batch(void *handle, RvArrowArray *out, RvError *err) {
 
 /* The plug-in. ------------------------------------------------------------------------------------------------------- */
 
-static int32_t init(const RvHost *host, RvError *err) {
-    (void)host, (void)err;
-    return RV_OK;
-}
-
 static int32_t spec(RvBuf *out, RvError *err) {
     (void)err;
     /* The host asks for nothing that is not announced under "capabilities". */
@@ -224,17 +219,3 @@ static const RvSource source = {
     .close = free_handle,
 };
 
-const RvPlugin *rivet_plugin_entry(void) {
-    static const RvPlugin plugin = {
-        .struct_size = sizeof(RvPlugin),
-        .abi_major = RV_ABI_MAJOR,
-        .abi_minor = RV_ABI_MINOR,
-        .name = {(const uint8_t *)NAME, sizeof NAME - 1},
-        .version = {(const uint8_t *)VERSION, sizeof VERSION - 1},
-        .init = init,
-        .spec = spec,
-        .source = &source,
-        .marker = (const uint8_t *)rivet_plugin_marker,
-    };
-    return &plugin;
-}
