@@ -73,8 +73,17 @@ fn since(key: &Key<'_>, instant: i64, encoding: TimeEncoding) -> Result<String> 
             let (sign, micros) = (if instant < 0 { "-" } else { "" }, instant.unsigned_abs());
             CursorValue::Decimal(format!("{sign}{}.{:06}", micros / 1_000_000, micros % 1_000_000))
         }
-        (TimeEncoding::Timestamp, _) => return Err(key.mismatch("timestamp")),
-        (TimeEncoding::Unix, _) => return Err(key.mismatch("unix seconds")),
+        (TimeEncoding::Timestamp, Kind::Integer | Kind::Numeric | Kind::Float) => {
+            return Err(
+                key.mismatch("timestamp", "write `time_column_type: unix` if the column holds seconds since 1970")
+            );
+        }
+        (TimeEncoding::Timestamp, _) => {
+            return Err(key.mismatch("timestamp", "name a column of dates or timestamps, or cast it in the query"));
+        }
+        (TimeEncoding::Unix, _) => {
+            return Err(key.mismatch("unix seconds", "leave `time_column_type: unix` out, or name a column of numbers"));
+        }
     };
     key.compare(Is::AtLeast, &value)
 }

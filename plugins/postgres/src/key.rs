@@ -11,6 +11,7 @@ const DAY: i64 = 86_400_000_000;
 /// The first day of the server's calendar, 4714-11-24 BC, and the day behind its last one, both since 1970-01-01.
 const FIRST_DAY: i32 = -2_440_588;
 const END_DAY: i32 = 2_145_042_906;
+const CHANGED: &str = "name a column of another type, or reset the state of this export if the column changed";
 
 /// What the values of a key are.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -119,7 +120,7 @@ impl<'a> Key<'a> {
             }
             // With its offset, so that the session's zone does not matter.
             (Kind::Instant, V::Instant(micros)) => Ok(self.at(is, *micros, "+00", "pg_catalog.timestamptz")),
-            _ => Err(self.mismatch(value.kind())),
+            _ => Err(self.mismatch(value.kind(), CHANGED)),
         }
     }
 
@@ -156,13 +157,13 @@ impl<'a> Key<'a> {
     }
 
     /// The error for a value, or an encoding of time, that the column's type does not have.
-    pub(crate) fn mismatch(&self, what: &str) -> Error {
+    pub(crate) fn mismatch(&self, what: &str, hint: &str) -> Error {
         Error::config(format!(
             "column \"{}\" of type \"{}\" cannot be compared with a value of kind \"{what}\"",
             self.name(),
             self.native_type()
         ))
-        .hint("name a column of another type, or reset the state of this export if the column changed")
+        .hint(hint)
     }
 }
 

@@ -8,21 +8,37 @@ use serde::Deserialize;
 pub(crate) use rivet_plugin_base::net::Target;
 pub use rivet_plugin_base::net::{Tls, TlsMode};
 
+mod settings;
+
 pub(crate) const SCHEME: Scheme = Scheme {
     names: &["postgresql", "postgres"],
     port: 5432,
     parameters: &[
         ("application_name", Parameter::Setting),
+        ("channel_binding", Parameter::Setting),
+        ("client_encoding", Parameter::Setting),
         ("connect_timeout", Parameter::ConnectTimeout),
         ("dbname", Parameter::Database),
+        ("fallback_application_name", Parameter::Setting),
+        ("gssencmode", Parameter::Setting),
         ("host", Parameter::Host),
+        ("hostaddr", Parameter::Address),
+        ("keepalives", Parameter::Setting),
+        ("keepalives_count", Parameter::Setting),
+        ("keepalives_idle", Parameter::Setting),
+        ("keepalives_interval", Parameter::Setting),
+        ("keepalives_retries", Parameter::Setting),
+        ("load_balance_hosts", Parameter::Setting),
         ("options", Parameter::Setting),
         ("password", Parameter::Password),
         ("port", Parameter::Port),
         ("sslcert", Parameter::CertFile),
         ("sslkey", Parameter::KeyFile),
         ("sslmode", Parameter::TlsMode),
+        ("sslnegotiation", Parameter::Setting),
         ("sslrootcert", Parameter::CaFile),
+        ("target_session_attrs", Parameter::Setting),
+        ("tcp_user_timeout", Parameter::Setting),
         ("user", Parameter::User),
     ],
     socket_file: Some(".s.PGSQL."),
@@ -35,8 +51,9 @@ pub(crate) const SCHEME: Scheme = Scheme {
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// A connection URL: `postgresql://user:password@host:port/database?sslmode=verify-full`. Reserved characters are
-    /// percent-encoded. Parameters: `sslmode`, `sslrootcert`, `sslcert`, `sslkey`, `connect_timeout` in seconds,
-    /// `application_name`, `options`, `host`, `port`, `user`, `password`, `dbname`.
+    /// percent-encoded. Parameters: `sslmode`, `sslrootcert`, `sslcert`, `sslkey`, `channel_binding`, `connect_timeout`
+    /// in seconds, `target_session_attrs`, `application_name`, `options`, `host`, `hostaddr`, `port`, `user`,
+    /// `password`, `dbname`, and those of libpq that change nothing here, which the connector's page lists.
     pub url: Option<SecretString>,
     /// Host name or address, or the directory of a Unix socket when it begins with `/`.
     pub host: Option<String>,
@@ -65,7 +82,9 @@ impl Options {
             database: self.database.as_deref(),
             tls: self.tls.as_ref(),
         };
-        Target::new(fields, &SCHEME)
+        let target = Target::new(fields, &SCHEME)?;
+        settings::check(&target)?;
+        Ok(target)
     }
 }
 

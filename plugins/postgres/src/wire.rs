@@ -129,6 +129,7 @@ impl Connection {
     /// The result columns of `sql`, which is parsed and not run.
     pub(crate) fn describe(&mut self, sql: &str) -> Result<Vec<ResultColumn>> {
         self.error_position = None;
+        tracing::debug!("sql to parse: {sql}");
         let mut out = BytesMut::new();
         frontend::parse("", sql, [], &mut out).map_err(unsendable)?;
         frontend::describe(b'S', "", &mut out).map_err(unsendable)?;
@@ -165,6 +166,7 @@ impl Connection {
     }
 
     fn send_query(&mut self, sql: &str) -> Result<()> {
+        tracing::debug!("sql: {sql}");
         let mut out = BytesMut::new();
         frontend::query(sql, &mut out).map_err(unsendable)?;
         self.request(&out)

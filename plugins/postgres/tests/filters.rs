@@ -284,6 +284,7 @@ fn rows_since_an_instant_are_those_at_or_after_it() {
         let query = format!("SELECT NULL::{type_name} AS k");
         let error = read(&mut source, &ReadRequest { filter, ..request(&query) }).unwrap_err();
         assert_eq!(error.category(), Category::Config, "{error}");
+        assert!(error.hint_text().is_some_and(|hint| hint.contains("`time_column_type: unix`")), "{error}");
     }
 }
 

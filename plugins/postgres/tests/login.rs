@@ -54,6 +54,14 @@ impl Server {
         Some(Self { port, ca })
     }
 
+    /// A log-in by a URL with `parameters`.
+    fn by_url(&self, user: &str, parameters: &str) -> Result<Probe, Error> {
+        let password = PASSWORD.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
+        let url = format!("postgresql://{user}:{password}@127.0.0.1:{}/postgres?{parameters}", self.port);
+        let options = serde_json::from_value(json!({ "url": url })).unwrap();
+        Postgres::open(options, &Context::default())?.probe(&Context::default())
+    }
+
     fn login(&self, host: &str, user: &str, password: &str, tls: &serde_json::Value) -> Result<Probe, Error> {
         let options = json!({ "host": host, "port": self.port, "user": user, "password": password,
                               "database": "postgres", "tls": tls });
@@ -69,6 +77,7 @@ fn logins_and_encryption() {
     passwords(&server);
     modes(&server);
     certificates(&server);
+    bindings(&server);
 }
 
 fn passwords(server: &Server) {
@@ -106,4 +115,30 @@ fn certificates(server: &Server) {
     }
     let missing = login("localhost", json!({ "mode": "verify-full", "ca_file": "/no/such/file" })).unwrap_err();
     assert_eq!(missing.category(), Category::Config, "{missing}");
+}
+
+fn bindings(server: &Server) {
+    // The server compares what the log-in is bound to with its own certificate.
+    for wish in ["disable", "prefer", "require"] {
+        server.by_url("rivet_scram", &format!("sslmode=require&channel_binding={wish}")).unwrap();
+    }
+    for (user, parameters) in [
+        ("rivet_scram", "sslmode=disable&channel_binding=require"),
+        ("rivet_md5", "sslmode=require&channel_binding=require"),
+        ("rivet_clear", "sslmode=require&channel_binding=require"),
+    ] {
+        let error = server.by_url(user, parameters).unwrap_err();
+        assert_eq!(error.category(), Category::Auth, "{error}");
+        assert!(error.hint_text().is_some_and(|hint| hint.contains("verify-full")), "{user}: {error}");
+        assert!(!error.to_string().contains("CANARY"), "{error}");
+    }
+    for wanted in ["any", "read-write", "primary", "prefer-standby"] {
+        server.by_url("rivet_scram", &format!("target_session_attrs={wanted}")).unwrap();
+    }
+    for wanted in ["read-only", "standby"] {
+        let error = server.by_url("rivet_scram", &format!("target_session_attrs={wanted}")).unwrap_err();
+        assert_eq!(error.category(), Category::Network, "{error}");
+        assert!(error.message().contains(wanted), "{error}");
+    }
+    server.by_url("rivet_scram", "host=elsewhere.invalid&hostaddr=127.0.0.1").unwrap();
 }

@@ -1,5 +1,6 @@
 //! Where a server is and how to log in there, from a URL or from single fields, and checked.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -95,6 +96,8 @@ pub struct Scheme {
 pub enum Parameter {
     /// As in front of the `?`.
     Host,
+    /// The address behind the host's name.
+    Address,
     /// As in front of the `?`.
     Port,
     /// As in front of the `?`.
@@ -124,6 +127,8 @@ pub enum Parameter {
 pub struct Target {
     /// Where the server listens.
     pub host: Host,
+    /// The address to connect to instead of those of the host's name, which the certificate is for.
+    pub address: Option<IpAddr>,
     /// On which port; without meaning for a Unix socket.
     pub port: u16,
     /// Whom to log in as.
@@ -171,6 +176,7 @@ impl Target {
         }
         Ok(Self {
             host,
+            address: None,
             port,
             user,
             password: fields.password.cloned(),
@@ -196,6 +202,9 @@ impl Target {
         if matches!(self.host, Host::Unix(_)) && !matches!(self.tls.mode, TlsMode::Disable | TlsMode::Prefer) {
             return Err(Error::config("a Unix socket cannot be encrypted")
                 .hint("leave the TLS mode out, or connect by host name"));
+        }
+        if matches!(self.host, Host::Unix(_)) && self.address.is_some() {
+            return Err(Error::config("a Unix socket has no IP address").hint("keep one of the two"));
         }
         if self.holds_zero_byte() {
             return Err(Error::config("a connection option holds a zero byte"));
@@ -227,6 +236,12 @@ impl Target {
             Host::Tcp(host) => format!("{host}:{}", self.port),
             Host::Unix(path) => path.display().to_string(),
         }
+    }
+
+    /// What rows of `database` are rows of, for [`Bounds::place`](rivet_plugin_api::Bounds::place): the same however the
+    /// options say it, and whoever logs in.
+    pub fn place(&self, scheme: &Scheme, database: &str) -> String {
+        format!("{}://{}/{database}", scheme.names.first().unwrap_or(&""), self.name())
     }
 }
 

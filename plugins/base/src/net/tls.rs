@@ -18,7 +18,10 @@ use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore, St
 use self::verify::{AnyName, Anyone};
 use super::{Host, Target, Tls, TlsMode, io_error, is_poll};
 
+mod binding;
 mod verify;
+
+pub(super) use self::binding::end_point;
 
 const CA_FILE: &str = "give the authority's certificate as \"ca_file\", or as its parameter of the URL";
 

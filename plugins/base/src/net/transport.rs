@@ -40,7 +40,8 @@ impl Transport {
         let server = target.name();
         match &target.host {
             Host::Tcp(host) => {
-                let stream = connect::tcp(host, target.port, &server, cancel, deadline)?;
+                let at = target.address.map_or_else(|| host.clone(), |address| address.to_string());
+                let stream = connect::tcp(&at, target.port, &server, cancel, deadline)?;
                 Self::of_tcp(stream).map_err(|e| io_error(&e, &server, "connect to"))
             }
             Host::Unix(path) => {
@@ -132,6 +133,15 @@ impl Transport {
     /// Whether it is encrypted.
     pub fn is_encrypted(&self) -> bool {
         matches!(self.0, Stream::Tls(_))
+    }
+
+    /// What a log-in can be bound to: the hash of the server's certificate by RFC 5929. `None` without encryption, and for
+    /// the few certificates that have none.
+    pub fn end_point(&self) -> Option<Vec<u8>> {
+        match &self.0 {
+            Stream::Tls(stream) => tls::end_point(stream.conn.peer_certificates()?.first()?),
+            _ => None,
+        }
     }
 
     /// Ends the connection at once, without the protocol's goodbye.

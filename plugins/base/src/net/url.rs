@@ -1,5 +1,6 @@
 //! Connection URLs. Messages never quote a value of them: a URL that is written wrongly may hold its password anywhere.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use rivet_plugin_api::{Error, Result, SecretString};
@@ -12,6 +13,7 @@ const ENCODE: &str = "percent-encode \"@\", \":\", \"/\", \"?\", \"#\", \"&\" an
 struct Parts<'a> {
     scheme: &'a Scheme,
     host: Option<String>,
+    address: Option<IpAddr>,
     port: Option<u16>,
     socket: Option<String>,
     user: Option<String>,
@@ -55,6 +57,7 @@ impl<'a> Parts<'a> {
         Self {
             scheme,
             host: None,
+            address: None,
             port: None,
             socket: None,
             user: None,
@@ -128,6 +131,11 @@ impl<'a> Parts<'a> {
         self.has_tls |= matches!(parameter, Parameter::TlsMode | CaFile | CertFile | KeyFile);
         match parameter {
             Parameter::Host => self.host = non_empty(value),
+            Parameter::Address => {
+                let address = non_empty(value).map(|address| address.parse::<IpAddr>()).transpose();
+                self.address =
+                    address.map_err(|_| Error::config(format!("URL parameter \"{name}\" is not an IP address")))?;
+            }
             Parameter::Port => self.port = Some(port_number(&value)?),
             Parameter::User => self.user = non_empty(value),
             Parameter::Password => {
@@ -162,13 +170,18 @@ impl<'a> Parts<'a> {
             );
         }
         let port = self.port.unwrap_or(self.scheme.port);
+        let host = self.host.or(self.address.map(|address| address.to_string()));
         Ok(Target {
             host: match self.socket {
                 Some(path) => Host::Unix(path.into()),
-                None => Host::new(self.host.as_deref().unwrap_or("localhost"), port, self.scheme),
+                None => Host::new(host.as_deref().unwrap_or("localhost"), port, self.scheme),
             },
+            address: self.address,
             port,
-            user: self.user.ok_or_else(|| Error::config("the URL names no user").hint(ENCODE))?,
+            user: self.user.ok_or_else(|| {
+                Error::config("the URL names no user")
+                    .hint("write \"user@\" or \"user:password@\" in front of the host")
+            })?,
             password: self.password,
             database: self.database,
             tls: tls.cloned().unwrap_or(self.tls),

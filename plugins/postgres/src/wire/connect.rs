@@ -18,6 +18,9 @@ use crate::options::Target;
 /// How long a cancel request may take: it runs while the user waits for the end.
 const CANCEL_LIMIT: Duration = Duration::from_secs(2);
 
+/// What every server satisfies, where there is no other one to choose.
+const ANY: [&str; 2] = ["any", "prefer-standby"];
+
 impl Connection {
     /// Connects and logs in. Errors say whether network, log-in or configuration is at fault.
     pub(crate) fn open(target: &Arc<Target>, cancel: &Cancel) -> Result<Self> {
@@ -55,10 +58,11 @@ impl Connection {
     fn start(&mut self) -> Result<()> {
         let target = Arc::clone(&self.target);
         let version = concat!("rivet/", env!("CARGO_PKG_VERSION"));
+        let name = target.setting("application_name").or_else(|| target.setting("fallback_application_name"));
         let mut parameters = vec![
             ("user", target.user.as_str()),
             ("database", target.database.as_deref().unwrap_or(&target.user)),
-            ("application_name", target.setting("application_name").unwrap_or(version)),
+            ("application_name", name.unwrap_or(version)),
             // Only what poolers let through; the rest is set inside each transaction.
             ("client_encoding", "UTF8"),
             ("DateStyle", "ISO, MDY"),
@@ -81,7 +85,33 @@ impl Connection {
             return Err(Error::unsupported("the server stores timestamps as floating point numbers")
                 .hint("use PostgreSQL 10 or newer"));
         }
-        Ok(())
+        self.check_kind()
+    }
+
+    /// Whether the server is what `target_session_attrs` asks for. Another one may take its place meanwhile: the error is
+    /// one to try again.
+    fn check_kind(&mut self) -> Result<()> {
+        let target = Arc::clone(&self.target);
+        let Some(wanted) = target.setting("target_session_attrs").filter(|wanted| !ANY.contains(wanted)) else {
+            return Ok(());
+        };
+        let rows =
+            self.query("SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('transaction_read_only')")?;
+        let says = |place: usize, word: &str| rows.first().and_then(|row| row.get(place)?.as_deref()) == Some(word);
+        let is_it = match wanted {
+            "read-write" => says(1, "off"),
+            "read-only" => says(1, "on"),
+            "primary" => says(0, "f"),
+            _ => says(0, "t"),
+        };
+        if is_it {
+            return Ok(());
+        }
+        Err(Error::network(format!(
+            "server \"{}\" is not \"{wanted}\", as target_session_attrs demands",
+            target.name()
+        ))
+        .hint("leave target_session_attrs out of the URL, since Rivet only reads, or name the host that is meant"))
     }
 
     /// What ends a running statement of this connection from another thread.

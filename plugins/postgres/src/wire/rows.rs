@@ -55,6 +55,7 @@ impl Connection {
 
     /// Prepares `select` to be fetched page by page. The portal lives as long as the transaction.
     pub(crate) fn start_portal(&mut self, select: &str) -> Result<RowStream> {
+        tracing::debug!("sql: {select}");
         let mut out = BytesMut::new();
         frontend::parse("", select, [], &mut out).map_err(unsendable)?;
         let no_parameters: [(); 0] = [];

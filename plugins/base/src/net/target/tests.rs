@@ -5,6 +5,7 @@ const SCHEME: Scheme = Scheme {
     names: &["db", "database"],
     port: 5432,
     parameters: &[
+        ("address", Parameter::Address),
         ("app", Parameter::Setting),
         ("ca", Parameter::CaFile),
         ("cert", Parameter::CertFile),
@@ -53,6 +54,10 @@ fn addresses_and_sockets_are_hosts_too() {
     ] {
         assert_eq!(by_url(url).unwrap().name(), name, "{url}");
     }
+    // The name stays that of the certificate.
+    let there = by_url("db://u@h/d?address=192.0.2.1").unwrap();
+    assert_eq!((there.name(), there.address), ("h:5432".into(), Some("192.0.2.1".parse().unwrap())));
+    assert_eq!(by_url("db://u@/d?address=::1").unwrap().name(), "[::1]:5432");
     let fields = Fields { host: Some("[::1]"), user: Some("u"), database: Some("d"), ..Fields::default() };
     assert_eq!(Target::new(fields, &SCHEME).unwrap().name(), "[::1]:5432");
     assert_eq!(Target::new(Fields { host: Some("/run"), ..fields }, &SCHEME).unwrap().name(), "/run/.s.5432");
@@ -81,6 +86,7 @@ fn wrong_urls_are_refused() {
         ("db://u@h/d?target=x", "unknown parameter \"target\""),
         ("db://u@h/d?target", "a parameter without a value"),
         ("db://u@h/d?mode=all", "unknown mode"),
+        ("db://u@h/d?address=h2", "not an IP address"),
         ("db://u@h:x/d", "port"),
         ("db://u@h/d?port=70000", "port"),
         ("db://u@[::1/d", "without \"]\""),
@@ -96,6 +102,7 @@ fn wrong_urls_are_refused() {
         ("db://u@h/d?ca=/ca.pem", "does not verify"),
         ("db://u@h/d?cert=/c.pem", "need each other"),
         ("db://u@h/d?socket=/run/s&mode=require", "cannot be encrypted"),
+        ("db://u@h/d?socket=/run/s&address=::1", "has no IP address"),
     ] {
         let error = by_url(url).unwrap_err();
         assert!(error.message().contains(expected), "{url}: {error}");
