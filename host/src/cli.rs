@@ -317,6 +317,11 @@ pub enum StateCommand {
     ///
     /// Files, history and schema stay.
     Reset(ExportArgs),
+    /// Keep the cursor of an export although its source is another one now
+    ///
+    /// A cursor belongs to one database. After a move of the same data (another host, a restored copy), the next run goes on
+    /// from it in the database that it then finds.
+    Adopt(ExportArgs),
 }
 
 /// One export of a configuration.

@@ -198,8 +198,9 @@ explain! {
         "A file of the name that a run chose is there already, and belongs to something else.";
         "Another program writes into the same place.";
         "Run again: another name is chosen. Give every export a place of its own."
-    Config "config" exit "1, or 2 before anything was written":
-        "A connector refuses what the export asks for, once it knows the query.";
+    Config "config" exit "1, or 2 for a column of `quality`":
+        "A connector refuses what the export asks for, once it is opened or knows the query.";
+        "A URL is malformed, or options of the connector do not go together.",
         "A column of `cursor_column`, `chunk_column`, `time_column`, `columns` or `quality` is not in the result: the hint \
          names the nearest one.", "A column's type has no order, or cannot become what `columns` wishes.",
         "The query returns no columns.";

@@ -44,7 +44,7 @@ pub use export::{CursorLag, Export, MetaColumns, Mode, OnSchemaChange, Quality, 
 pub use file::{directory, is_stream};
 pub use json_schema::json_schema;
 pub(crate) use mask::url_secrets;
-pub use mask::userinfo_masked;
+pub use mask::{url_without_secrets, userinfo_masked};
 pub use node::Span;
 pub use notifications::{Notifications, Occasion, Slack};
 pub use options::{OptionRow, option_rows};

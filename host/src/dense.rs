@@ -8,6 +8,7 @@ use rivet_plugin_api::{Cancel, Filter};
 use crate::error::Result;
 use crate::event::{Feed, Tally};
 use crate::inspect::Inspector;
+use crate::pipeline::Moved;
 use crate::plan::Job;
 use crate::window::Open;
 use crate::workers::Begun;
@@ -43,7 +44,7 @@ impl Dense<'_, '_> {
             inspection.see(&batch)?;
             while batch.num_rows() > 0 {
                 if rows == self.size {
-                    self.finish(chunk, writer.take(), &tally)?;
+                    self.finish(chunk, rows, writer.take(), &tally)?;
                     (chunk, rows) = (chunk + 1, 0);
                 }
                 let mut open = if let Some(writer) = writer.take() {
@@ -63,7 +64,7 @@ impl Dense<'_, '_> {
         }
         reader.close()?;
         inspection.keep()?;
-        self.finish(chunk, writer, &tally)?;
+        self.finish(chunk, rows, writer, &tally)?;
         tally.keep();
         self.open.end_at_chunk(chunk + 1)
     }
@@ -76,9 +77,9 @@ impl Dense<'_, '_> {
         Ok(writer)
     }
 
-    fn finish(&self, chunk: usize, writer: Option<WriterHandle>, tally: &Tally<'_>) -> Result<()> {
+    fn finish(&self, chunk: usize, rows: u64, writer: Option<WriterHandle>, tally: &Tally<'_>) -> Result<()> {
         let Some(writer) = writer else { return Ok(()) };
-        let receipt = writer.finish()?;
+        let receipt = Moved::new(rows, writer).finish()?;
         self.job.check_validated(&receipt, self.verify)?;
         self.open.record(chunk, &receipt.parts)?;
         tally.landed(chunk, &receipt.parts);

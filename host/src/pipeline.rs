@@ -6,6 +6,7 @@ use arrow_array::RecordBatch;
 use rivet_plugin_api::abi::{ReaderHandle, WriterHandle};
 use rivet_plugin_api::{Cancel, Error, Receipt, Result};
 
+use crate::clock::Stopwatch;
 use crate::event::Tally;
 use crate::inspect::Inspection;
 use crate::memory::Threshold;
@@ -50,6 +51,11 @@ pub struct Moved {
 }
 
 impl Moved {
+    /// What `writer` has taken: so many rows.
+    pub fn new(rows: u64, writer: WriterHandle) -> Self {
+        Self { rows, writer }
+    }
+
     /// How many.
     pub fn rows(&self) -> u64 {
         self.rows
@@ -83,7 +89,7 @@ fn in_turn(
     inspection: &mut Inspection<'_>,
 ) -> Result<Moved> {
     let rows = read_all(reader, flow, |batch| write(&mut writer, inspection.pass(batch)?, flow))?;
-    Ok(Moved { rows, writer })
+    Ok(Moved::new(rows, writer))
 }
 
 fn overlapped(
@@ -107,7 +113,7 @@ fn overlapped(
     let written = written.unwrap_or_else(|_| Err(Error::internal("the writing thread panicked")));
     // A writer that failed has closed the queue under the reader, so its error is the cause.
     match (read, written) {
-        (Ok(rows), Ok(writer)) => Ok(Moved { rows, writer }),
+        (Ok(rows), Ok(writer)) => Ok(Moved::new(rows, writer)),
         (_, Err(e)) | (Err(e), Ok(_)) => Err(e),
     }
 }
@@ -123,8 +129,10 @@ impl Drop for Close<'_> {
 
 fn read_all(mut reader: ReaderHandle, flow: &Flow<'_>, mut take: impl FnMut(RecordBatch) -> Result<()>) -> Result<u64> {
     let (mut rows, mut reported) = (0_u64, 0_u64);
+    let mut asked = Stopwatch::start();
     while let Some(batch) = reader.next()? {
         let count = batch.num_rows();
+        tracing::debug!("batch of {count} rows read in {:.1?}", asked.elapsed());
         rows += count as u64;
         flow.tally.read(count);
         take(batch)?;
@@ -135,6 +143,7 @@ fn read_all(mut reader: ReaderHandle, flow: &Flow<'_>, mut take: impl FnMut(Reco
         flow.throttle.after(count, flow.cancel);
         flow.threshold.check(flow.tally.feed(), flow.cancel);
         flow.cancel.check()?;
+        asked = Stopwatch::start();
     }
     reader.close()?;
     tracing::info!("total: {rows} rows");
@@ -142,7 +151,9 @@ fn read_all(mut reader: ReaderHandle, flow: &Flow<'_>, mut take: impl FnMut(Reco
 }
 
 fn write(writer: &mut WriterHandle, batch: RecordBatch, flow: &Flow<'_>) -> Result<()> {
+    let (count, given) = (batch.num_rows(), Stopwatch::start());
     flow.tally.wrote(writer.write(batch)?.written);
+    tracing::debug!("batch of {count} rows written in {:.1?}", given.elapsed());
     Ok(())
 }
 

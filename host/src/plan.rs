@@ -1,14 +1,15 @@
 //! From the configuration to a job: connectors found and their options checked, before anything is touched.
 
+mod fingerprint;
+
 use std::sync::Arc;
 
 use rivet_plugin_api::abi::{DestinationHandle, Plugin, SourceHandle};
 use rivet_plugin_api::{
-    BatchSize, Cancel, Error as ApiError, Filter, Format, ReadRequest, Receipt, Result as ApiResult,
+    BatchSize, Cancel, Error as ApiError, Filter, Format, FormatKind, ReadRequest, Receipt, Result as ApiResult,
     SourceCapabilities, Strategy, Timeouts,
 };
 use serde_json::Value;
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::config::{Config, ConfigError, Connector, Export, Mode, Tuning};
 use crate::environment;
@@ -118,43 +119,14 @@ fn endpoint(connector: &Connector, half: Half, catalog: &Catalog) -> Result<Endp
         Half::Source => spec.source.as_ref().map(|s| &s.options),
         Half::Destination => spec.destination.as_ref().map(|d| &d.options),
     };
-    let resolved = connector.resolve(schema.unwrap_or(&Value::Null), &environment)?;
+    let schema = schema.unwrap_or(&Value::Null);
+    let resolved = connector.resolve(schema, &environment)?;
     secret::add(&resolved.secrets);
     for warning in &resolved.warnings {
         tracing::warn!("{warning}");
     }
-    let fingerprint = fingerprint(&(&spec.name, without_passwords(&resolved.options)));
+    let fingerprint = fingerprint::of(&(&spec.name, fingerprint::without_secrets(&resolved.options, schema)));
     Ok(Endpoint { plugin, options: resolved.options, fingerprint })
-}
-
-/// A short text that differs when `of` does.
-pub fn fingerprint(of: &impl serde::Serialize) -> String {
-    format!("{:016x}", xxh3_64(serde_json::to_string(of).unwrap_or_default().as_bytes()))
-}
-
-/// Options without what changes when a password is rotated: the endpoint stays the same one.
-fn without_passwords(options: &Value) -> Value {
-    match options {
-        Value::Object(map) => map
-            .iter()
-            .filter(|(key, _)| *key != "password")
-            .map(|(key, value)| (key.clone(), without_passwords(value)))
-            .collect(),
-        Value::String(text) => Value::String(match text.split_once("://") {
-            Some((scheme, rest)) => {
-                let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-                match authority.rsplit_once('@') {
-                    Some((userinfo, host)) => {
-                        let user = userinfo.split(':').next().unwrap_or_default();
-                        format!("{scheme}://{user}@{host}{path}")
-                    }
-                    None => text.clone(),
-                }
-            }
-            None => text.clone(),
-        }),
-        other => other.clone(),
-    }
 }
 
 impl Job<'_> {
@@ -220,17 +192,34 @@ impl Job<'_> {
         Err(self.not_offered(&ApiError::config(text).hint("remove `manifest`, or choose another destination")))
     }
 
-    /// Whether what is judged at the end can be taken back until then: chunks go out as they are done.
+    /// Whether a stream can hold it: what is judged at the end cannot be taken back once chunks are out, and readers of
+    /// formats with an end of their own stop at the first one, or see only the last.
     fn check_stream(&self) -> Result<()> {
-        let in_chunks = matches!(self.export.mode, Mode::Chunked { .. });
-        if self.export.quality.is_none() || !in_chunks || !self.writes_to_stdout() {
+        if !self.writes_to_stdout() {
             return Ok(());
         }
+        let in_chunks = matches!(self.export.mode, Mode::Chunked { .. });
+        let in_pieces = match self.format().max_file_size {
+            _ if in_chunks => Some("mode: chunked"),
+            Some(_) => Some("max_file_size"),
+            None => None,
+        };
         let (export, kind) = (&self.export.name, &self.destination.plugin.spec().name);
-        let text = format!(
-            "export \"{export}\" has `quality` and `mode: chunked`, but connector \"{kind}\" cannot take chunks back"
-        );
-        Err(Error::Usage(ApiError::config(text).hint("use `mode: full`, or write to files")))
+        let (text, hint) = match in_pieces {
+            Some(_) if in_chunks && self.export.quality.is_some() => (
+                format!("has `quality` and `mode: chunked`, but connector \"{kind}\" cannot take chunks back"),
+                "use `mode: full`, or write to files",
+            ),
+            Some(pieces) if self.export.format != FormatKind::Csv => (
+                format!(
+                    "has `{pieces}`, but of several {} files on one stream readers would see only one",
+                    self.export.format.as_str()
+                ),
+                "use `format: csv`, or `mode: full` without `max_file_size`, or write to files",
+            ),
+            _ => return Ok(()),
+        };
+        Err(Error::Usage(ApiError::config(format!("export \"{export}\" {text}")).hint(hint)))
     }
 
     /// Limits for the server.
@@ -298,7 +287,7 @@ impl Job<'_> {
 
     /// Differs when other rows would pass.
     pub fn quality_fingerprint(&self) -> String {
-        fingerprint(&format!("{:?}", self.export.quality))
+        fingerprint::of(&format!("{:?}", self.export.quality))
     }
 
     /// Whether an unfinished window is of this very configuration, so that a run would redo it.
@@ -319,7 +308,7 @@ impl Job<'_> {
             Mode::Chunked { max_attempts, .. } => *max_attempts = None,
             Mode::Full | Mode::TimeWindow { .. } => {}
         }
-        fingerprint(&(
+        fingerprint::of(&(
             &export.query.text,
             &export.params,
             format!("{mode:?}"),
@@ -327,25 +316,5 @@ impl Job<'_> {
             self.format(),
             format!("{:?}", export.meta_columns),
         ))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_rotated_password_is_the_same_endpoint() {
-        let with = |password: &str| {
-            without_passwords(&json!({
-                "url": format!("db://me:{password}@db:5432/shop?x=a@b"),
-                "password": password,
-                "path": "./out",
-            }))
-        };
-        assert_eq!(with("one"), with("t:w@o"));
-        assert_eq!(with("one"), json!({"url": "db://me@db:5432/shop?x=a@b", "path": "./out"}));
     }
 }

@@ -71,9 +71,9 @@ fn summary_of(job: &Job<'_>, feed: &Feed, state: &State, options: Options, cance
     };
     let mut run =
         Run { job, feed, state, cancel, options, watch: Stopwatch::start(), summary, exhausted: false, quality: None };
-    let outcome = run.go();
+    // What a success took was measured for the history, and the summary says the same.
+    let Err(e) = run.go() else { return run.summary };
     run.measure();
-    let Err(e) = outcome else { return run.summary };
     let error = match (signal::received(), e) {
         (Some(signal), e) if is_cancelled(&e) => Error::Stopped(signal),
         (_, Error::Run(e)) if is_of_validation(&e) => {
@@ -216,6 +216,7 @@ impl Run<'_> {
         self.summary.retries = attempts.made();
         self.reconcile(&reading, &mut from)?;
         open.publish_manifest(Some(&columns), self.summary.retries > 0, &mut to)?;
+        self.measure();
         open.commit(Some(&columns), &self.metrics())
     }
 
@@ -261,7 +262,6 @@ impl Run<'_> {
     }
 
     fn landed(&mut self, parts: &[Part]) {
-        self.measure();
         let summary = &mut self.summary;
         summary.rows = parts.iter().map(|part| part.rows).sum();
         summary.files = parts.len() as u64;

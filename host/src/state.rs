@@ -29,7 +29,7 @@ mod tests;
 
 pub use chunk::{ChunkReport, ChunkRow};
 pub use commit::Commit;
-pub use cursor::{CursorUpdate, StoredCursor, parse_cursor};
+pub use cursor::{CursorUpdate, Origin, StoredCursor, parse_cursor};
 pub use error::{Result, StateError, StateErrorKind};
 pub use history::{FileRecord, RunMetrics, RunRecord};
 pub use intent::{ChunkPlan, Intent, IntentChunk, NewIntent};

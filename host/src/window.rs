@@ -120,14 +120,14 @@ impl<'a> Window<'a> {
     /// The configuration has changed since the unfinished window began, so it cannot be redone.
     fn give_up(&self, left: &Intent, destination: &mut DestinationHandle) -> Result<()> {
         let reason = "the configuration changed before the run was finished";
-        if left.destination_fingerprint == self.job.destination.fingerprint {
-            // Its files may have another extension than those to come.
-            let format = serde_json::from_value(left.window["format"].clone());
-            sweep::remove(left, &format.unwrap_or_else(|_| self.job.format()), destination)?;
-        } else {
-            sweep::warn_of(left);
-        }
         tracing::warn!("giving up the interrupted run {}: {reason}", left.run_id);
+        if left.destination_fingerprint != self.job.destination.fingerprint {
+            sweep::warn_of(left);
+            return Ok(self.lock.leave(left, reason, clock::now())?);
+        }
+        // Its files may have another extension than those to come.
+        let format = serde_json::from_value(left.window["format"].clone());
+        sweep::remove(left, &format.unwrap_or_else(|_| self.job.format()), destination)?;
         Ok(self.lock.abandon(left, reason, clock::now())?)
     }
 }

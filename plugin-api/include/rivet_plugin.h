@@ -167,7 +167,7 @@ typedef struct RvArrowArray {
  *            SCHEMA is a JSON Schema of an object; "writeOnly":true marks a secret. Capabilities are booleans, absent
  *            ones are false, and the host asks for nothing that is not announced:
  *              source       explain bounds count snapshot split tables window range dense since params
- *                           concurrent_readers frugal
+ *                           concurrent_readers frugal server_time
  *              destination  atomic stat remove put stream parquet csv arrow
  *   open     for each connection that a run needs, with the options as one object. An option that is not known, or of
  *            another type, is RV_CONFIG and is named. *out is set only with RV_OK.
@@ -176,7 +176,8 @@ typedef struct RvArrowArray {
  *   describe by `rivet check` and before a read: {"query",...} -> {"columns":[{"name","native_type","arrow_type",
  *            "nullable","rule"}]}, the same names, types and order that read then has.
  *   bounds   by incremental and chunked runs: {"query","column","above":VALUE|null,...} ->
- *            {"min":VALUE,"max":VALUE,"nulls":N}, of the values above "above"; without rows min and max are absent.
+ *            {"min":VALUE,"max":VALUE,"nulls":N,"place"}, of the values above "above"; without rows min and max are absent.
+ *            "place" names the database or file, the same however the options name it; a stored cursor belongs to it.
  *   read     {"query","filter","order_by":[],"columns":null|[],"batch":{"rows","bytes"},"timeouts":{"statement_s",
  *            "lock_s"},...}. What cannot be done as asked is RV_UNSUPPORTED. A batch has at most batch.rows rows and about
  *            batch.bytes bytes. With RV_OK *reader and *schema are set; the schema is a struct ("+s") of the columns.

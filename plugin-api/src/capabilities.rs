@@ -34,6 +34,9 @@ pub struct SourceCapabilities {
     /// `describe`, `explain` and `bounds` honour [`frugal`](crate::BoundsRequest::frugal), so that `rivet check` may ask a
     /// loaded server.
     pub frugal: bool,
+    /// A column of instants is also compared with a [`Timestamp`](crate::CursorValue::Timestamp), which then is a time on the
+    /// clock of the server. So rivet 0.2 stored the cursors of connectors that had their sessions in the server's zone.
+    pub server_time: bool,
 }
 
 /// What a destination can do beyond `begin`, `write`, `finish` and `abort`. All default to no.
@@ -74,6 +77,7 @@ impl SourceCapabilities {
         params: false,
         concurrent_readers: false,
         frugal: false,
+        server_time: false,
     };
 }
 

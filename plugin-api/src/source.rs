@@ -397,6 +397,9 @@ pub struct Bounds {
     pub now: Option<i64>,
     /// Why a frugal request got no answer, for the user; `min` and `max` mean nothing then.
     pub declined: Option<String>,
+    /// What was read, told apart from every other database or file and the same however the options name it, without
+    /// secrets: `postgres://db.example:5432/shop`. It belongs to a stored cursor, which is only good for one place.
+    pub place: Option<String>,
 }
 
 /// Asks for parts of a query that can be read at once.

@@ -1,6 +1,7 @@
 //! `rivet state` and `rivet metrics`: look at the state file. Neither reads the configuration or creates a file.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use rivet_plugin_api::Error as ApiError;
 use serde::Serialize;
@@ -28,6 +29,7 @@ pub fn state(command: &StateCommand) -> Result<u8> {
         }
         StateCommand::ResetChunks(ExportArgs { config, export }) => reset_chunks(config, export),
         StateCommand::Reset(ExportArgs { config, export }) => reset(config, export),
+        StateCommand::Adopt(ExportArgs { config, export }) => adopt(config, export),
     }
 }
 
@@ -50,16 +52,33 @@ fn show(output: OutputArgs, records: &impl Serialize, table: impl FnOnce() -> St
 fn look(config: &ConfigArgs) -> Result<Option<State>> {
     let file = config.state_file();
     let state = State::open_read_only(&file)?;
-    // Without a run there is no state yet; without a configuration either, a name was mistyped.
-    if state.is_none() && !config.config.exists() {
+    warn_of_neither(config, &file, state.is_some());
+    Ok(state)
+}
+
+/// Without a run there is no state yet; without a configuration either, a name was mistyped.
+fn warn_of_neither(config: &ConfigArgs, file: &Path, is_there: bool) {
+    if !is_there && !config.config.exists() {
         tracing::warn!("there is neither \"{}\" nor a state file \"{}\"", config.config.display(), file.display());
+    }
+}
+
+/// Opens the state to change what it holds of `export`. What is not there needs no change, but may be a slip.
+fn change(config: &ConfigArgs, export: &str) -> Result<Option<State>> {
+    let file = config.state_file();
+    let state = State::open_existing(&file)?;
+    warn_of_neither(config, &file, state.is_some());
+    if let Some(state) = &state
+        && !state.knows(export)?
+    {
+        tracing::warn!("the state file \"{}\" holds nothing of an export \"{export}\"", file.display());
     }
     Ok(state)
 }
 
 fn reset(config: &ConfigArgs, export: &str) -> Result<u8> {
     let mut text = String::new();
-    if let Some(state) = State::open_existing(&config.state_file())? {
+    if let Some(state) = change(config, export)? {
         let open = RunLock::acquire(&state, export, clock::now())?.reset_cursor(clock::now())?;
         text += &given_up(open.as_ref());
     }
@@ -69,13 +88,26 @@ fn reset(config: &ConfigArgs, export: &str) -> Result<u8> {
 
 fn reset_chunks(config: &ConfigArgs, export: &str) -> Result<u8> {
     let (mut text, mut removed) = (String::new(), 0);
-    if let Some(state) = State::open_existing(&config.state_file())? {
+    if let Some(state) = change(config, export)? {
         let (runs, open) = RunLock::acquire(&state, export, clock::now())?.reset_chunks(clock::now())?;
         removed = runs;
         text += &given_up(open.as_ref());
     }
     let _ = writeln!(text, "Removed {removed} chunk run record(s) for export '{export}'.");
     print(&text)
+}
+
+fn adopt(config: &ConfigArgs, export: &str) -> Result<u8> {
+    let state = change(config, export)?;
+    let adopted = match &state {
+        Some(state) => RunLock::acquire(state, export, clock::now())?.adopt_cursor()?,
+        None => false,
+    };
+    if adopted {
+        return print(&format!("The cursor of export '{export}' goes on with the source of its next run\n"));
+    }
+    let hint = "\"rivet state show\" lists the exports that have one";
+    Err(ApiError::not_found(format!("export \"{export}\" has no cursor")).hint(hint).into())
 }
 
 /// What an unfinished run leaves: only the next run knows the destination.

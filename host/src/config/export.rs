@@ -252,7 +252,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     Key::new(
         "days_window",
-        Takes::Whole(1, MAX_DAYS),
+        Takes::Whole(0, MAX_DAYS),
         "Mode time_window: how many days before today's midnight UTC the window begins.",
     ),
     Key::new("format", Takes::One(|| choices(fields::formats())), "The format of the files."),

@@ -132,6 +132,25 @@ pub(crate) fn url_secrets(url: &str) -> Vec<String> {
     secrets
 }
 
+/// A URL without the password of its user and without parameters that are named like secrets; other text as it is.
+pub fn url_without_secrets(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let authority = match authority.rsplit_once('@') {
+        Some((userinfo, host)) => format!("{}@{host}", userinfo.split(':').next().unwrap_or_default()),
+        None => authority.to_owned(),
+    };
+    let tail = match tail.split_once('?') {
+        Some((path, query)) => {
+            let is_shown = |parameter: &&str| !is_secret_key(parameter.split('=').next().unwrap_or_default());
+            let kept: Vec<&str> = query.split('&').filter(is_shown).collect();
+            if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) }
+        }
+        None => tail.to_owned(),
+    };
+    format!("{scheme}://{authority}{tail}")
+}
+
 fn percent_decode(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.as_bytes();

@@ -203,7 +203,7 @@ impl<'a> Resolver<'a> {
     fn variable(&self, name: &str, label: &str, at: Span) -> Option<String> {
         let value = (self.variables.env)(name);
         if value.is_none() {
-            let message = format!("environment variable \"{}\" of `{label}` is not set", shorten(name));
+            let message = format!("environment variable \"{}\" of `{label}` is not set, or is empty", shorten(name));
             self.section.problem_as(
                 Code::Variable,
                 at,

@@ -108,7 +108,7 @@ impl Outline {
         let is_first = stored.is_none();
         let after = || {
             let (state, kind) = (state?, stored.as_ref()?.kind.as_ref()?);
-            Some(state.cursor_value(&job.export.name, column, kind, &job.source.fingerprint))
+            Some(state.cursor_value(&job.export.name, column, kind))
         };
         let filter = match planned {
             Some(filter) => filter,

@@ -3,13 +3,13 @@
 //! to the next window.
 
 use rivet_plugin_api::abi::SourceHandle;
-use rivet_plugin_api::{Bounds, BoundsRequest, CursorValue, Filter};
+use rivet_plugin_api::{Bounds, BoundsRequest, CursorValue, Error, Filter};
 
 use super::{Reading, lag};
 use crate::config::CursorLag;
 use crate::error::Result;
 use crate::plan::Job;
-use crate::state::{CursorUpdate, State};
+use crate::state::{CursorUpdate, Origin, State};
 
 pub(super) fn plan(
     job: &Job<'_>,
@@ -29,7 +29,7 @@ pub fn plan_with(
     lag: Option<CursorLag>,
     ask: &mut dyn FnMut(&BoundsRequest) -> Result<Bounds>,
 ) -> Result<Reading> {
-    let (export, from) = (&job.export.name, &job.source.fingerprint);
+    let export = &job.export.name;
     let mut bounds = |above: Option<&CursorValue>| {
         ask(&BoundsRequest {
             query: job.export.query.text.clone(),
@@ -42,7 +42,7 @@ pub fn plan_with(
             ..BoundsRequest::default()
         })
     };
-    let planner = Planner { export, source: from, column, lag };
+    let planner = Planner { job, column, lag };
     let stored = match state {
         Some(state) => state.cursor(export)?.map(|stored| (state, stored)),
         None => None,
@@ -54,26 +54,52 @@ pub fn plan_with(
     // The predecessor stored no type: that of the column decides.
     let kind = match stored.kind {
         Some(kind) => Some(kind),
-        None => bounds(None)?.max.map(|value| value.kind().to_owned()),
+        None => bounds(None)?.max.map(|value| untyped(job, &value).to_owned()),
     };
     let Some(kind) = kind else { return Ok(Reading::of(planner.window(None, None, false))) };
-    let after = state.cursor_value(export, column, &kind, from)?;
+    let after = state.cursor_value(export, column, &kind)?;
+    if let Some(after) = after.as_ref().filter(|after| is_beyond_all(after)) {
+        let hint = format!("\"rivet state reset --export {export}\" begins anew; leave such rows out in the query");
+        let text = format!("the cursor of export \"{export}\" is {after}, above which no value is ever found");
+        return Err(Error::data(text).hint(hint).into());
+    }
     let bounds = bounds(after.as_ref())?;
+    state.check_origin(export, &planner.origin(&bounds))?;
     if let Some(max) = &bounds.max {
         // Says so when the column has got another type since.
-        state.cursor_value(export, column, max.kind(), from)?;
+        state.cursor_value(export, column, max.kind())?;
     }
     planner.reading(after, &bounds, false)
 }
 
+/// The kind of a cursor that the predecessor stored, of a column whose greatest value is `max`.
+fn untyped(job: &Job<'_>, max: &CursorValue) -> &'static str {
+    match max {
+        CursorValue::Instant(_) if job.source_can().server_time => CursorValue::Timestamp(0).kind(),
+        _ => max.kind(),
+    }
+}
+
+/// Whether a server orders nothing above `value`, so that as a cursor it would hide every later row.
+fn is_beyond_all(value: &CursorValue) -> bool {
+    match value {
+        CursorValue::Float(value) => value.is_nan() || *value == f64::INFINITY,
+        CursorValue::Decimal(text) => matches!(text.as_str(), "NaN" | "Infinity"),
+        _ => false,
+    }
+}
+
 struct Planner<'a> {
-    export: &'a str,
-    source: &'a str,
+    job: &'a Job<'a>,
     column: &'a str,
     lag: Option<CursorLag>,
 }
 
 impl Planner<'_> {
+    fn origin<'b>(&'b self, bounds: &'b Bounds) -> Origin<'b> {
+        Origin { fingerprint: &self.job.source.fingerprint, place: bounds.place.as_deref() }
+    }
+
     /// The window above `after`, in which the values of `bounds` lie.
     fn reading(&self, after: Option<CursorValue>, bounds: &Bounds, is_first: bool) -> Result<Reading> {
         let Some(max) = &bounds.max else {
@@ -82,22 +108,29 @@ impl Planner<'_> {
                 return Ok(self.nothing(end));
             }
             // The next run is not the first one any more, if this one finds rows without a value.
-            let cursor = is_first.then(|| self.cursor(None));
+            let cursor = is_first.then(|| self.cursor(None, bounds));
             return Ok(Reading { cursor, ..Reading::of(self.window(None, None, is_first)) });
         };
+        let export = &self.job.export.name;
         let upto = match self.lag {
             None => Some(max.clone()),
             Some(lag) => lag::upper_end(lag, self.column, bounds)?,
         };
         let Some(upto) = upto else {
-            tracing::info!("`cursor_lag` of export \"{}\" leaves all new rows to later runs", self.export);
+            tracing::info!("`cursor_lag` of export \"{export}\" leaves all new rows to later runs");
             // Rows without a value wait for the run that moves the cursor.
             return Ok(self.nothing(after.unwrap_or_else(|| max.clone())));
         };
-        if upto != *max {
-            tracing::info!("`cursor_lag` of export \"{}\" leaves the rows above {upto} to later runs", self.export);
+        if is_beyond_all(&upto) {
+            let column = self.column;
+            let text = format!("column \"{column}\" holds {upto}, above which no later row would ever be found");
+            let hint = "leave such rows out in the query, or use another `cursor_column`";
+            return Err(Error::data(text).hint(hint).into());
         }
-        let cursor = Some(self.cursor(Some(upto.clone())));
+        if upto != *max {
+            tracing::info!("`cursor_lag` of export \"{export}\" leaves the rows above {upto} to later runs");
+        }
+        let cursor = Some(self.cursor(Some(upto.clone()), bounds));
         Ok(Reading { cursor, ..Reading::of(self.window(after, Some(upto), is_first)) })
     }
 
@@ -110,7 +143,7 @@ impl Planner<'_> {
         Filter::Window { column: self.column.to_owned(), after, upto, include_null }
     }
 
-    fn cursor(&self, value: Option<CursorValue>) -> CursorUpdate {
-        CursorUpdate { value, column: self.column.to_owned(), source: self.source.to_owned() }
+    fn cursor(&self, value: Option<CursorValue>, bounds: &Bounds) -> CursorUpdate {
+        CursorUpdate { value, column: self.column.to_owned(), source: self.origin(bounds).text() }
     }
 }

@@ -33,6 +33,7 @@ impl Run<'_> {
         }
         self.summary.quality = self.job.export.quality.as_ref().map(|_| true);
         open.publish_manifest(None, self.summary.retries > 0, to)?;
+        self.measure();
         open.commit(None, &self.metrics())
     }
 

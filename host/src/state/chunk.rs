@@ -28,7 +28,7 @@ pub struct ChunkRow {
     /// Its number, from 0.
     #[serde(rename = "chunk")]
     pub index: u64,
-    /// `pending`, `running`, `completed` or `failed`.
+    /// `pending`, `running`, `completed` or `failed`; of a run that was given up, `removed` where there are no files now.
     pub status: String,
     /// Its lower bound.
     pub start: Option<String>,
@@ -40,6 +40,8 @@ pub struct ChunkRow {
     pub rows: Option<u64>,
     /// Its first file.
     pub file: Option<String>,
+    /// How many files it has.
+    pub files: u64,
     /// Why the last attempt failed.
     pub error: Option<String>,
 }
@@ -52,15 +54,17 @@ const LATEST_RUN: &str = "
     SELECT run_id, plan_hash, status, updated_at, 0 FROM chunk_run WHERE export_name = ?1
     ORDER BY 4 DESC LIMIT 1";
 
+/// Without those that `chunk_dense` planned ahead and has not come to.
 const OWN_CHUNKS: &str = "
     SELECT c.chunk_index, c.status, c.start_key, c.end_key, c.attempts,
         CASE c.status WHEN 'completed' THEN coalesce(sum(p.row_count), 0) END,
-        min(CASE p.part_index WHEN 0 THEN p.file_name END), c.last_error
+        min(CASE p.part_index WHEN 0 THEN p.file_name END), count(p.part_index), c.last_error
     FROM rivet_chunk c LEFT JOIN rivet_part p USING (run_id, chunk_index)
-    WHERE c.run_id = ?1 GROUP BY c.chunk_index ORDER BY c.chunk_index";
+    WHERE c.run_id = ?1 AND NOT (c.status = 'pending' AND c.attempts = 0 AND c.plan_json = 'null') GROUP BY c.chunk_index ORDER BY c.chunk_index";
 
 const PREDECESSORS_CHUNKS: &str = "
-    SELECT chunk_index, status, start_key, end_key, attempts, rows_written, file_name, last_error
+    SELECT chunk_index, status, start_key, end_key, attempts, rows_written, file_name,
+        file_name IS NOT NULL, last_error
     FROM chunk_task WHERE run_id = ?1 ORDER BY chunk_index";
 
 impl State {
@@ -74,6 +78,11 @@ impl State {
             });
             let Some((own, mut report)) = header.optional()? else { return Ok(None) };
             report.chunks = rows(tx, if own { OWN_CHUNKS } else { PREDECESSORS_CHUNKS }, &report.run_id)?;
+            if own && report.status == "abandoned" {
+                for chunk in report.chunks.iter_mut().filter(|chunk| chunk.status == "completed" && chunk.files == 0) {
+                    (chunk.status, chunk.rows) = ("removed".to_owned(), None);
+                }
+            }
             Ok(Some(report))
         })
     }
@@ -107,7 +116,8 @@ fn rows(tx: &Transaction<'_>, sql: &str, run_id: &str) -> Result<Vec<ChunkRow>, 
             attempts: row.get(4)?,
             rows: row.get(5)?,
             file: row.get(6)?,
-            error: row.get(7)?,
+            files: row.get(7)?,
+            error: row.get(8)?,
         })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)

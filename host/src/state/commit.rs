@@ -58,8 +58,16 @@ impl RunLock {
         })
     }
 
-    /// Gives the window up: cursor, schema and files stay as they are. The caller removes its parts first.
+    /// Gives a window up whose parts are removed: cursor, schema and earlier files stay as they are.
     pub fn abandon(&self, intent: &Intent, reason: &str, now: Timestamp) -> Result<()> {
+        self.write_open(intent, now, |tx| {
+            tx.execute("DELETE FROM rivet_part WHERE run_id = ?1", [&intent.run_id])?;
+            close(tx, intent, "abandoned", Some(reason), now)
+        })
+    }
+
+    /// Gives a window up whose parts stay where they are.
+    pub fn leave(&self, intent: &Intent, reason: &str, now: Timestamp) -> Result<()> {
         self.write_open(intent, now, |tx| close(tx, intent, "abandoned", Some(reason), now))
     }
 }

@@ -6,7 +6,7 @@ use rivet_plugin_api::CursorValue;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 
-use super::error::{Fault, Result, StateErrorKind};
+use super::error::{Fault, Result, StateError, StateErrorKind};
 use super::{RunLock, State, rfc3339};
 
 /// A cursor as the file holds it. What rivet-cli 0.2 wrote has neither type, column nor source.
@@ -25,9 +25,38 @@ pub struct StoredCursor {
     /// The cursor column.
     #[serde(rename = "cursor_column")]
     pub column: Option<String>,
-    /// A fingerprint of the source.
+    /// The source, as [`Origin::text`] has it.
     #[serde(skip)]
     pub source: Option<String>,
+}
+
+/// Where an export reads, by two signs of which one is enough: options can be written in many ways and name the same
+/// database, and a file can be moved together with its configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// The fingerprint of the options.
+    pub fingerprint: &'a str,
+    /// [`Bounds::place`](rivet_plugin_api::Bounds::place).
+    pub place: Option<&'a str>,
+}
+
+impl Origin<'_> {
+    /// What is stored with a cursor.
+    pub fn text(&self) -> String {
+        match self.place {
+            Some(place) => format!("{} {place}", self.fingerprint),
+            None => self.fingerprint.to_owned(),
+        }
+    }
+
+    fn is(&self, stored: &str) -> bool {
+        let (fingerprint, place) = apart(stored);
+        fingerprint == self.fingerprint || place.is_some() && place == self.place
+    }
+}
+
+fn apart(stored: &str) -> (&str, Option<&str>) {
+    stored.split_once(' ').map_or((stored, None), |(fingerprint, place)| (fingerprint, Some(place)))
 }
 
 /// The cursor that a commit stores.
@@ -38,7 +67,7 @@ pub struct CursorUpdate {
     pub value: Option<CursorValue>,
     /// The cursor column.
     pub column: String,
-    /// A fingerprint of the source.
+    /// The source, as [`Origin::text`] has it.
     pub source: String,
 }
 
@@ -52,17 +81,13 @@ impl State {
     /// stored without a type.
     ///
     /// # Errors
-    /// [`StateErrorKind::OtherCursor`] when it is known to be the cursor of another column, type or source;
+    /// [`StateErrorKind::OtherCursor`] when it is known to be the cursor of another column or type;
     /// [`StateErrorKind::Value`] when the text is no such value.
-    pub fn cursor_value(&self, export: &str, column: &str, kind: &str, source: &str) -> Result<Option<CursorValue>> {
+    pub fn cursor_value(&self, export: &str, column: &str, kind: &str) -> Result<Option<CursorValue>> {
         let Some(cursor) = self.cursor(export)? else { return Ok(None) };
-        let facts =
-            [("column", &cursor.column, column), ("type", &cursor.kind, kind), ("source", &cursor.source, source)];
-        for (what, stored, configured) in facts {
+        for (what, stored, configured) in [("column", &cursor.column, column), ("type", &cursor.kind, kind)] {
             if let Some(stored) = stored.as_deref().filter(|stored| *stored != configured) {
-                let (export, stored, configured) = (export.to_owned(), stored.to_owned(), configured.to_owned());
-                let kind = StateErrorKind::OtherCursor { export, what, stored, configured };
-                return Err(Fault::from(kind).at(self.path()));
+                return Err(self.other_cursor(export, what, stored, configured));
             }
         }
         let parse = |text: String| {
@@ -73,6 +98,25 @@ impl State {
             })
         };
         cursor.value.map(parse).transpose()
+    }
+
+    /// # Errors
+    /// [`StateErrorKind::OtherCursor`] when the cursor is known to come from another source than `origin`.
+    pub fn check_origin(&self, export: &str, origin: &Origin<'_>) -> Result<()> {
+        let stored = self.cursor(export)?.and_then(|cursor| cursor.source);
+        let Some(stored) = stored.filter(|stored| !origin.is(stored)) else { return Ok(()) };
+        let (fingerprint, place) = apart(&stored);
+        Err(self.other_cursor(
+            export,
+            "source",
+            place.unwrap_or(fingerprint),
+            origin.place.unwrap_or(origin.fingerprint),
+        ))
+    }
+
+    fn other_cursor(&self, export: &str, what: &'static str, stored: &str, configured: &str) -> StateError {
+        let (export, stored, configured) = (export.to_owned(), stored.to_owned(), configured.to_owned());
+        Fault::from(StateErrorKind::OtherCursor { export, what, stored, configured }).at(self.path())
     }
 
     /// All cursors, by name of the export.
@@ -87,6 +131,14 @@ pub(super) fn all(tx: &Transaction<'_>) -> Result<Vec<StoredCursor>, Fault> {
 }
 
 impl RunLock {
+    /// Lets the cursor be that of whatever source the next run reads. `false` when there is none.
+    pub fn adopt_cursor(&self) -> Result<bool> {
+        self.write(|tx| {
+            let sql = "UPDATE export_state SET source_fingerprint = NULL WHERE export_name = ?1";
+            Ok(tx.execute(sql, [&self.export])? > 0)
+        })
+    }
+
     /// Forgets the cursor, so that the next run exports from the beginning; history stays. An unfinished window is
     /// abandoned too, for resuming it would bring the cursor back; it is returned because its parts may still lie at
     /// the destination.

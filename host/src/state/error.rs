@@ -100,9 +100,17 @@ impl StateError {
                 None => "wait for the other run to finish; its lock ends with it".into(),
             },
             K::LockLost { .. } => "do not remove lock files of live runs; run the export again".into(),
-            K::OtherCursor { export, .. } => format!(
-                "\"rivet state reset --export {export}\" forgets the cursor, so that the next run exports from the beginning"
-            ),
+            K::OtherCursor { export, what, .. } => {
+                let adopt = match *what {
+                    "source" => format!(
+                        "if it is the same data in another place: \"rivet state adopt --export {export}\" keeps the cursor; "
+                    ),
+                    _ => String::new(),
+                };
+                format!(
+                    "{adopt}\"rivet state reset --export {export}\" forgets the cursor, so that the next run exports from the beginning"
+                )
+            }
             K::Sqlite(e) => match e.sqlite_error_code()? {
                 ErrorCode::DiskFull => "make room on the disk, then run again".into(),
                 ErrorCode::CannotOpen | ErrorCode::SystemIoFailure | ErrorCode::PermissionDenied => {

@@ -85,6 +85,14 @@ impl State {
         self.newest("export_metrics", RUN_COLUMNS, export, last, run_record)
     }
 
+    /// Whether there is anything of an export.
+    pub fn knows(&self, export: &str) -> Result<bool> {
+        let tables = ["export_state", "export_metrics", "rivet_run", "chunk_run"];
+        let found = tables.map(|table| format!("EXISTS (SELECT 1 FROM {table} WHERE export_name = ?1)"));
+        let sql = format!("SELECT {}", found.join(" OR "));
+        self.read(|tx| Ok(tx.query_row(&sql, [export], |row| row.get(0))?))
+    }
+
     /// When a run of an export last succeeded, if ever.
     pub fn last_success(&self, export: &str) -> Result<Option<Timestamp>> {
         let sql = "SELECT run_at FROM export_metrics WHERE export_name = ?1 AND status IN ('success', 'skipped')

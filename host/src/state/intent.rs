@@ -181,14 +181,18 @@ impl RunLock {
     /// destination must be gone.
     pub fn replan(&self, intent: &mut Intent, chunks: &[ChunkPlan], now: Timestamp) -> Result<()> {
         self.write_open(intent, now, |tx| {
-            let window = params![intent.run_id, intent.window.to_string()];
-            tx.execute("UPDATE rivet_run SET window_json = ?2 WHERE run_id = ?1", window)?;
+            write_window(tx, intent)?;
             tx.execute("DELETE FROM rivet_part WHERE run_id = ?1", [&intent.run_id])?;
             tx.execute("DELETE FROM rivet_chunk WHERE run_id = ?1", [&intent.run_id])?;
             insert_chunks(tx, &intent.run_id, 0, chunks, now)
         })?;
         intent.chunks = chunks.iter().map(IntentChunk::planned).collect();
         Ok(())
+    }
+
+    /// Writes the `window` of an intent anew; its chunks and parts stay.
+    pub fn rewrite_window(&self, intent: &Intent, now: Timestamp) -> Result<()> {
+        self.write_open(intent, now, |tx| write_window(tx, intent))
     }
 
     /// Writes about a window that must still be open.
@@ -212,6 +216,12 @@ impl RunLock {
         }
         Err(Fault::protocol(format!("run \"{}\" of export \"{}\" is not open", intent.run_id, self.export)))
     }
+}
+
+fn write_window(tx: &Transaction<'_>, intent: &Intent) -> Result<(), Fault> {
+    let window = params![intent.run_id, intent.window.to_string()];
+    tx.execute("UPDATE rivet_run SET window_json = ?2 WHERE run_id = ?1", window)?;
+    Ok(())
 }
 
 /// The open window of an export, with its chunks and parts.

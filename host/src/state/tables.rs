@@ -87,8 +87,9 @@ pub fn chunk_table(database: &Path, export: &str, report: Option<&ChunkReport>) 
     let mut table = Table::new(90, header);
     for c in &report.chunks {
         let rows = c.rows.map_or("-".to_owned(), |rows| rows.to_string());
+        let more = if c.files > 1 { format!(" (+{})", c.files - 1) } else { String::new() };
         table.line(format!(
-            "{:<6} {:<12} {:<18} {:<18} {:>4} {rows:>8} {}",
+            "{:<6} {:<12} {:<18} {:<18} {:>4} {rows:>8} {}{more}",
             c.index,
             plain(&c.status),
             or_dash(c.start.as_deref()),

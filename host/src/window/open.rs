@@ -197,12 +197,18 @@ impl<'a> Open<'a> {
         if same && !all && reading.is_rest() {
             return self.check_columns(&recorded, columns);
         }
+        // All of it is read again, and judged by the rules of today.
+        let rules = json!(self.window.job.quality_fingerprint());
+        let other_rules = self.intent.window["quality"] != rules;
+        self.intent.window["quality"] = rules;
         if all || !same || recorded != columns {
             sweep::remove(&self.intent, &self.window.job.format(), destination)?;
             self.intent.window["cursor"] = json!(reading.cursor);
             self.intent.window["columns"] = json!(columns);
             self.window.lock.replan(&mut self.intent, &chunks, clock::now())?;
             self.begun = begun(&self.intent);
+        } else if other_rules {
+            self.window.lock.rewrite_window(&self.intent, clock::now())?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use super::Window;
 use crate::config::Mode;
 use crate::error::{Error, Result};
 use crate::reading::Reading;
-use crate::state::Intent;
+use crate::state::{Intent, IntentChunk};
 
 impl Window<'_> {
     /// Whether the run may begin, given that it was asked to `resume` or not.
@@ -18,7 +18,10 @@ impl Window<'_> {
         let refuse = |text: String, hint: String| Err(Error::Run(ApiError::config(text).hint(hint)));
         match self.left.as_ref().filter(|left| left.mode == "chunked") {
             Some(left) if !self.is_same(left) => refuse(
-                format!("run {} of export \"{name}\" is in progress with another configuration", left.run_id),
+                format!(
+                    "run {} of export \"{name}\" is in progress with another configuration (fingerprint mismatch)",
+                    left.run_id
+                ),
                 format!("restore the configuration and use `--resume`, or give its chunks up by {reset}"),
             ),
             Some(left) if !resume => refuse(
@@ -45,6 +48,10 @@ impl Window<'_> {
     /// Puts chunks back on the list whose parts are not at the destination any more.
     pub fn verify(&self, reading: &mut Reading, validated: bool, destination: &mut DestinationHandle) -> Result<()> {
         let Some(left) = &self.left else { return Ok(()) };
+        let unread = |chunk: &IntentChunk| chunk.done && chunk.parts.iter().any(|part| part.validated_rows.is_none());
+        if validated && left.chunks.iter().any(unread) {
+            tracing::warn!("--validate: chunks that are done were not read back when they were written: redoing them");
+        }
         for (index, chunk) in left.chunks.iter().enumerate().filter(|(_, chunk)| chunk.done) {
             if !are_there(left, &chunk.parts, validated, destination)? {
                 reading.pending.push(index);

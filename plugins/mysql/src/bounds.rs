@@ -47,7 +47,8 @@ pub(crate) fn bounds(
         _ => e,
     })?;
     let now = request.now.then(|| clock(connection)).transpose()?;
-    Ok(Bounds { min: value(key.kind, &batch, 0), max: value(key.kind, &batch, 1), nulls: None, now, declined: None })
+    let (min, max) = (value(key.kind, &batch, 0), value(key.kind, &batch, 1));
+    Ok(Bounds { min, max, now, ..Bounds::default() })
 }
 
 /// The server's time in microseconds since 1970. What is read next is read in a later transaction.

@@ -97,8 +97,17 @@ fn since(relation: &Relation, key: &Key<'_>, instant: i64, encoding: TimeEncodin
             let (sign, micros) = (if instant < 0 { "-" } else { "" }, instant.unsigned_abs());
             CursorValue::Decimal(format!("{sign}{}.{:06}", micros / 1_000_000, micros % 1_000_000))
         }
-        (TimeEncoding::Timestamp, _) => return Err(key.mismatch("timestamp")),
-        (TimeEncoding::Unix, _) => return Err(key.mismatch("unix seconds")),
+        (TimeEncoding::Timestamp, Kind::Signed | Kind::Unsigned | Kind::Decimal | Kind::Float) => {
+            let hint = "write `time_column_type: unix` if the column holds seconds since 1970";
+            return Err(key.mismatch("timestamp", hint));
+        }
+        (TimeEncoding::Timestamp, _) => {
+            return Err(key.mismatch("timestamp", "name a column of dates or timestamps, or cast it in the query"));
+        }
+        (TimeEncoding::Unix, _) => {
+            let hint = "leave `time_column_type: unix` out, or name a column of numbers";
+            return Err(key.mismatch("unix seconds", hint));
+        }
     };
     key.compare(&sql_key(relation, key), Is::AtLeast, &value)
 }

@@ -90,19 +90,23 @@ impl<'a> Key<'a> {
             (Kind::Date, V::Date(days)) => Ok(at_day(sql, is, i64::from(*days))),
             // The session's zone is UTC, and so is that of a literal to which an instant is compared.
             (Kind::Timestamp, V::Timestamp(micros)) | (Kind::Instant, V::Instant(micros)) => Ok(at(sql, is, *micros)),
+            (Kind::Instant, V::Timestamp(micros)) => Ok(at_server_time(sql, is, *micros)),
             (Kind::Timestamp, V::Date(days)) => Ok(at(sql, is, i64::from(*days).saturating_mul(DAY))),
-            _ => Err(self.mismatch(value.kind())),
+            _ => {
+                let hint = "name a column of another type, or reset the state of this export if the column changed";
+                Err(self.mismatch(value.kind(), hint))
+            }
         }
     }
 
     /// The error for a value, or an encoding of time, that the column's type does not have.
-    pub(crate) fn mismatch(&self, what: &str) -> Error {
+    pub(crate) fn mismatch(&self, what: &str, hint: &str) -> Error {
         Error::config(format!(
             "column \"{}\" of type \"{}\" cannot be compared with this value of kind \"{what}\"",
             self.name(),
             self.native().full_name()
         ))
-        .hint("name a column of another type, or reset the state of this export if the column changed")
+        .hint(hint)
     }
 }
 
@@ -190,11 +194,28 @@ fn at_day(sql: &str, is: Is, days: i64) -> String {
 }
 
 fn at(sql: &str, is: Is, micros: i64) -> String {
-    let days = micros.div_euclid(DAY);
-    let Some(date) = date(days) else { return beyond(sql, is, days) };
+    match literal(micros) {
+        Some(literal) => format!("{sql} {} {literal}", is.operator()),
+        None => beyond(sql, is, micros.div_euclid(DAY)),
+    }
+}
+
+/// The comparison of an instant with a time on the clock of the server. In the hour that its clock shows twice, the first
+/// one counts: rows may come again then, but none is passed.
+fn at_server_time(sql: &str, is: Is, micros: i64) -> String {
+    let Some(local) = literal(micros) else { return beyond(sql, is, micros.div_euclid(DAY)) };
+    let (zone, utc) = ("@@global.time_zone", "'+00:00'");
+    let one = format!("CONVERT_TZ({local}, {zone}, {utc})");
+    let before = format!("{one} - INTERVAL 1 HOUR");
+    format!("{sql} {} IF(CONVERT_TZ({before}, {utc}, {zone}) = {local}, {before}, {one})", is.operator())
+}
+
+/// `None` for a time beyond the server's calendar.
+fn literal(micros: i64) -> Option<String> {
+    let date = date(micros.div_euclid(DAY))?;
     let (seconds, micros) = (micros.rem_euclid(DAY) / 1_000_000, micros.rem_euclid(1_000_000));
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!("{sql} {} TIMESTAMP'{date} {hour:02}:{minute:02}:{second:02}.{micros:06}'", is.operator())
+    Some(format!("TIMESTAMP'{date} {hour:02}:{minute:02}:{second:02}.{micros:06}'"))
 }
 
 /// `None` for a day that the server's calendar does not have.
@@ -236,6 +257,7 @@ mod tests {
         assert_eq!(at_day("k", Is::AtMost, LAST_DAY + 1), "k IS NOT NULL");
         assert_eq!(at_day("k", Is::Below, FIRST_DAY), "k < DATE'0000-01-01'");
         assert_eq!(at_day("k", Is::Below, FIRST_DAY - 1), "FALSE");
+        assert_eq!(at_server_time("k", Is::Above, i64::MIN), "k IS NOT NULL");
     }
 
     #[test]

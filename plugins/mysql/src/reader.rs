@@ -7,7 +7,7 @@ use arrow_schema::SchemaRef;
 use rivet_plugin_api::{BatchReader, Cancel, CancelGuard, Error, Result};
 
 use crate::batch::BatchBuilder;
-use crate::session;
+use crate::session::{self, MOST_WARNINGS};
 use crate::wire::{Connection, RowStream, Step};
 
 /// Where a source keeps its connection while nobody uses it; readers bring it back when they are done.
@@ -16,6 +16,9 @@ pub(crate) type Slot = Arc<Mutex<Option<Connection>>>;
 /// Warnings with which the server says that it cut a value short or made it NULL: GROUP_CONCAT that got too long, and
 /// text that outgrew max_allowed_packet.
 const LOSSES: [&str; 2] = ["1260", "1301"];
+
+/// Of those that mean no loss, the log shows so many: a query that converts can have one about each row.
+const SHOWN_WARNINGS: usize = 20;
 
 /// Gives a connection back, or ends what it still runs on the server. Its transaction is over either way.
 pub(crate) fn release(mut connection: Connection, slot: &Slot) {
@@ -72,7 +75,7 @@ impl Reader {
                     if warnings > 0 {
                         // The rows are all here: what is left to ask must not make the read too slow.
                         connection.limit(None);
-                        no_losses(connection)?;
+                        no_losses(connection, warnings)?;
                     }
                     connection.close_statement(stream.prepared())?;
                     break;
@@ -94,9 +97,12 @@ impl Reader {
     }
 }
 
-/// Passes the server's warnings on; those that mean a lost value are errors.
-fn no_losses(connection: &mut Connection) -> Result<()> {
-    for warning in connection.query("SHOW WARNINGS")? {
+/// Passes the first of the server's `count` warnings on; those that mean a lost value are errors, and so are more of them
+/// than the server keeps, for then nobody knows.
+fn no_losses(connection: &mut Connection, count: u16) -> Result<()> {
+    let warnings = connection.query("SHOW WARNINGS")?;
+    let listed = warnings.len();
+    for (number, warning) in warnings.into_iter().enumerate() {
         let mut cells = warning.into_iter().skip(1).map(Option::unwrap_or_default);
         let (code, message) = (cells.next().unwrap_or_default(), cells.next().unwrap_or_default());
         if LOSSES.contains(&code.as_str()) {
@@ -104,7 +110,17 @@ fn no_losses(connection: &mut Connection) -> Result<()> {
                 .code(code)
                 .hint("raise the server's group_concat_max_len or max_allowed_packet, or change the query"));
         }
-        tracing::warn!("server: {message} ({code})");
+        if number < SHOWN_WARNINGS {
+            tracing::warn!("server: {message} ({code})");
+        }
+    }
+    if listed > SHOWN_WARNINGS {
+        tracing::warn!("server: {} further warnings", listed - SHOWN_WARNINGS);
+    }
+    if listed < usize::from(count) || count == MOST_WARNINGS {
+        let text = format!("the server had {count} warnings or more about the query and keeps {listed} of them");
+        return Err(Error::data(format!("{text}: one of the others may be about a value that was cut short"))
+            .hint("change the query so that it converts nothing implicitly"));
     }
     Ok(())
 }

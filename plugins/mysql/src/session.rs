@@ -10,6 +10,9 @@ use crate::wire::Connection;
 
 /// Seconds for which the host may pause in the middle of a read before the server gives the connection up.
 const PAUSE_S: u32 = 86_400;
+/// How many warnings the server keeps for us to look for losses among them: all that it counts. Its own 64 would hide the
+/// one that matters behind those that do not.
+pub(crate) const MOST_WARNINGS: u16 = u16::MAX;
 /// How long a GROUP_CONCAT may at least get; the server's own 1 KiB cuts short what most people mean to read whole.
 const CONCAT_BYTES: u64 = 16 << 20;
 /// Modes that turn dates into NULL where a query computes with them, pad text, or stand for others that do.
@@ -34,7 +37,7 @@ pub(crate) fn open(target: &Arc<Target>, cancel: &Cancel) -> Result<Connection> 
     // The limit of rows would cut results short without a word.
     connection.query(&format!(
         "SET NAMES utf8mb4, time_zone = '+00:00', sql_mode = '{}', sql_select_limit = 18446744073709551615, \
-         sql_auto_is_null = 0, net_write_timeout = {PAUSE_S}, group_concat_max_len = {concat_bytes}",
+         sql_auto_is_null = 0, max_error_count = {MOST_WARNINGS}, net_write_timeout = {PAUSE_S}, group_concat_max_len = {concat_bytes}",
         modes.join(",")
     ))?;
     connection.query("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")?;

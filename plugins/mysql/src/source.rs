@@ -40,6 +40,7 @@ impl Source for Mysql {
         params: true,
         concurrent_readers: true,
         frugal: true,
+        server_time: true,
     };
 
     const LOCATIONS: Locations = Locations { schemes: SCHEME.names, paths: false };
@@ -95,10 +96,12 @@ impl Source for Mysql {
 
     fn bounds(&mut self, request: &BoundsRequest, context: &Context) -> Result<Bounds> {
         no_snapshot(request.snapshot.as_deref())?;
+        let target = Arc::clone(&self.target);
         self.in_transaction(&request.timeouts, context, |connection| {
             let query = statement(&request.query, &request.params, connection.quotes())?;
             let columns = described_columns(connection, &query, &request.mapping)?;
-            bounds::bounds(connection, &query, &columns, request)
+            let found = bounds::bounds(connection, &query, &columns, request)?;
+            Ok(Bounds { place: Some(target.place(&SCHEME, target.database.as_deref().unwrap_or_default())), ..found })
         })
     }
 

@@ -98,7 +98,7 @@ fn every_type_arrives_exactly() {
             client(
                 url,
                 &format!(
-                    "DROP TABLE IF EXISTS rivet_type; CREATE TABLE rivet_type (v {sql_type}) CHARSET utf8mb4; INSERT INTO rivet_type VALUES ({value})"
+                    "SET time_zone = '+00:00'; DROP TABLE IF EXISTS rivet_type; CREATE TABLE rivet_type (v {sql_type}) CHARSET utf8mb4; INSERT INTO rivet_type VALUES ({value})"
                 ),
             );
             for query in ["SELECT v FROM rivet_type", "SELECT v FROM rivet_type UNION ALL SELECT v FROM rivet_type"] {

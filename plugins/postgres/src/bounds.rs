@@ -51,7 +51,8 @@ pub(crate) fn bounds(
         _ => e,
     })?;
     let now = request.now.then(|| clock(connection)).transpose()?;
-    Ok(Bounds { min: value(key.kind, &batch, 0), max: value(key.kind, &batch, 1), nulls: None, now, declined: None })
+    let (min, max) = (value(key.kind, &batch, 0), value(key.kind, &batch, 1));
+    Ok(Bounds { min, max, now, ..Bounds::default() })
 }
 
 /// When the transaction began, in microseconds since 1970: what it does not see is committed later.

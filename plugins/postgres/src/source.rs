@@ -44,6 +44,7 @@ impl Source for Postgres {
         params: true,
         concurrent_readers: true,
         frugal: true,
+        server_time: false,
     };
 
     const LOCATIONS: Locations = Locations { schemes: SCHEME.names, paths: false };
@@ -104,11 +105,14 @@ impl Source for Postgres {
 
     fn bounds(&mut self, request: &BoundsRequest, context: &Context) -> Result<Bounds> {
         let query = bind(&request.query, &request.params)?;
-        let snapshot = request.snapshot.as_deref();
+        let (snapshot, target) = (request.snapshot.as_deref(), Arc::clone(&self.target));
         self.in_transaction(&request.timeouts, snapshot, context, |connection| {
             let written = written(&request.query, &request.params);
             let columns = columns(connection, &query, &request.mapping, written)?;
-            bounds::bounds(connection, statement(&query)?, &columns, request)
+            let found = bounds::bounds(connection, statement(&query)?, &columns, request)?;
+            // Who names no database gets that of the same name as the user.
+            let database = target.database.as_deref().unwrap_or(&target.user);
+            Ok(Bounds { place: Some(target.place(&SCHEME, database)), ..found })
         })
     }
 

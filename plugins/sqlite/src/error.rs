@@ -57,7 +57,7 @@ fn failure(code: ffi::Error, message: String) -> Error {
         }
         // Only the function that compares timestamps raises this code while reading.
         E::TypeMismatch => {
-            Error::data("the timestamp column that selects or orders rows holds a value that is no timestamp")
+            Error::data("the date or timestamp column that selects or orders rows holds a value that is none")
                 .code(name(code.extended_code))
                 .hint("correct the value, or make the column a number or text with CAST in the query")
         }

@@ -8,7 +8,7 @@ use crate::batch::exact_real;
 use crate::query::Query;
 use crate::time::{parse_date, parse_timestamp};
 use crate::types::{Kind, Typed};
-use crate::worker::MICROS;
+use crate::worker::{DAYS, MICROS};
 
 const DAY: i64 = 86_400_000_000;
 
@@ -80,13 +80,13 @@ pub(crate) fn cursor_value(column: &Typed, value: ValueRef<'_>) -> Result<Option
         (_, ValueRef::Null) => return Ok(None),
         (Kind::Int64 | Kind::Boolean, ValueRef::Integer(v)) => Some(CursorValue::Int(v)),
         (Kind::Timestamp, ValueRef::Integer(v)) => Some(CursorValue::Timestamp(v)),
+        (Kind::Date, ValueRef::Integer(v)) => i32::try_from(v).ok().map(CursorValue::Date),
         (Kind::Float64, ValueRef::Real(v)) => Some(CursorValue::Float(v)),
         (Kind::Float64, ValueRef::Integer(v)) => exact_real(v).map(CursorValue::Float),
         (Kind::Numeric | Kind::Text, ValueRef::Integer(v)) => Some(CursorValue::Decimal(v.to_string())),
         (Kind::Numeric | Kind::Text, ValueRef::Real(v)) if v.is_finite() => Some(CursorValue::Decimal(v.to_string())),
         (Kind::Text, ValueRef::Text(v)) => text(v).map(CursorValue::Text),
         (Kind::Binary, ValueRef::Blob(v)) => Some(CursorValue::Bytes(v.to_vec())),
-        (Kind::Date, ValueRef::Text(v)) => parse_date(v).map(CursorValue::Date),
         _ => None,
     };
     cursor.map(Some).ok_or_else(|| {
@@ -118,9 +118,14 @@ impl<'a> Scope<'a> {
         Self { query, typed, name, with, values: Vec::new() }
     }
 
-    /// What comparisons and orders see of a column. The text of timestamps sorts by its form, not by time.
+    /// What comparisons and orders see of a column. The text of timestamps sorts by its form, not by time, and what is no
+    /// date would sort somewhere and be skipped there without a word.
     fn key(&self, column: usize) -> String {
-        if self.typed[column].kind == Kind::Timestamp { format!("{MICROS}(c{column})") } else { format!("c{column}") }
+        match self.typed[column].kind {
+            Kind::Timestamp => format!("{MICROS}(c{column})"),
+            Kind::Date => format!("{DAYS}(c{column})"),
+            _ => format!("c{column}"),
+        }
     }
 
     fn parameter(&mut self, value: Value) -> String {
@@ -128,7 +133,7 @@ impl<'a> Scope<'a> {
         format!("?{}", self.values.len())
     }
 
-    /// A parameter that holds `value` as the column's values are stored or, for timestamps, as [`Scope::key`] is.
+    /// A parameter that holds `value` as [`Scope::key`] is.
     fn bind(&mut self, column: usize, value: &CursorValue) -> Result<String> {
         let typed = &self.typed[column];
         let bound = stored(typed.kind, value).ok_or_else(|| {
@@ -219,7 +224,7 @@ impl<'a> Scope<'a> {
                 return Err(Error::config(format!(
                     "column \"{name}\" of type \"{kind}\" does not encode time like that"
                 ))
-                .hint("say whether the column holds unix seconds, or override its type with timestamp or date"));
+                .hint("write `time_column_type: unix` if the column holds seconds since 1970, leave it out if it does not, or override its type with timestamp or date"));
             }
         };
         let key = self.key(column);
@@ -229,31 +234,32 @@ impl<'a> Scope<'a> {
         Ok(format!("{key} >= {parameter}"))
     }
 
-    /// A wider condition on the text of a timestamp, which an index on the column can serve: every form begins with a
-    /// date, and an offset shifts it by less than a day.
+    /// A condition on the text of a date or timestamp that is at least as wide, which an index on the column can serve: every
+    /// form begins with a date, and an offset shifts it by less than a day.
     fn near(&mut self, column: usize, operator: &str, value: &CursorValue) -> Option<String> {
-        let (Kind::Timestamp, Value::Integer(micros)) = (self.typed[column].kind, stored(Kind::Timestamp, value)?)
-        else {
-            return None;
+        let (kind, above) = (self.typed[column].kind, operator.starts_with('>'));
+        let (day, operator) = match (kind, stored(kind, value)?) {
+            (Kind::Date, Value::Integer(day)) => (day, operator),
+            (Kind::Timestamp, Value::Integer(micros)) if above => (micros.div_euclid(DAY) - 1, ">="),
+            (Kind::Timestamp, Value::Integer(micros)) => (micros.div_euclid(DAY) + 2, "<"),
+            _ => return None,
         };
-        let above = operator.starts_with('>');
-        let day = micros.div_euclid(DAY) + if above { -1 } else { 2 };
         // Beyond four digits of a year, text no longer sorts by time.
         let day = i32::try_from(day).ok().map(|day| CursorValue::Date(day).to_string()).filter(|d| d.len() == 10)?;
         let parameter = self.parameter(Value::Text(day));
-        Some(format!("c{column} {} {parameter}", if above { ">=" } else { "<" }))
+        Some(format!("c{column} {operator} {parameter}"))
     }
 }
 
-/// `value` as a column of `kind` stores it, or `None` when they do not compare.
+/// `value` as the key of a column of `kind` is, or `None` when they do not compare.
 fn stored(kind: Kind, value: &CursorValue) -> Option<Value> {
     use CursorValue as C;
     match (kind, value) {
         (Kind::Timestamp, C::Timestamp(v) | C::Instant(v)) => Some(Value::Integer(*v)),
         (Kind::Timestamp, C::Date(v)) => Some(Value::Integer(i64::from(*v) * DAY)),
         (Kind::Timestamp, C::Text(v)) => parse_timestamp(v.as_bytes()).map(Value::Integer),
-        (Kind::Date, C::Date(_)) => Some(Value::Text(value.to_string())),
-        (Kind::Date, C::Text(v)) => parse_date(v.as_bytes()).map(|_| Value::Text(v.clone())),
+        (Kind::Date, C::Date(v)) => Some(Value::Integer(i64::from(*v))),
+        (Kind::Date, C::Text(v)) => parse_date(v.as_bytes()).map(|days| Value::Integer(i64::from(days))),
         (Kind::Binary, C::Bytes(v)) => Some(Value::Blob(v.clone())),
         (Kind::Text, C::Text(v) | C::Uuid(v)) => Some(Value::Text(v.clone())),
         (Kind::Int64 | Kind::Float64 | Kind::Numeric | Kind::Boolean | Kind::Text, value) => match value {

@@ -36,6 +36,16 @@ impl Location {
             Self::Uri(uri) => uri.clone(),
         }
     }
+
+    /// The file, however the options name it.
+    pub(crate) fn place(&self) -> String {
+        match self {
+            Self::File(path) => {
+                format!("sqlite://{}", path.canonicalize().unwrap_or_else(|_| path.clone()).display())
+            }
+            Self::Uri(uri) => uri.clone(),
+        }
+    }
 }
 
 impl Options {

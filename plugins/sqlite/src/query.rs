@@ -35,6 +35,7 @@ impl Query {
         let origin = |at: usize| {
             unbind(query, params, Dialect::Sqlite, |value| Ok(literal(value)), start + at).unwrap_or_default()
         };
+        tracing::debug!("sql to parse: {text}");
         let statement = connection.prepare(text).map_err(|e| of_query(e, query, origin))?;
         if !statement.readonly() {
             return Err(Error::permanent("the query writes").hint("a source only takes queries that read"));

@@ -14,7 +14,7 @@ use crate::options::{Location, Options};
 use crate::query::Query;
 use crate::reader::{Reader, typed, typed_frugally};
 use crate::types::{Overrides, UNDECIDED};
-use crate::worker::run;
+use crate::worker::{look, run};
 use crate::{explain, tables};
 
 /// The limits of calls that bring none: a lock that lasts longer is an error, not a hang.
@@ -43,13 +43,15 @@ impl Source for Sqlite {
         params: true,
         concurrent_readers: true,
         frugal: true,
+        server_time: false,
     };
 
     const LOCATIONS: Locations = Locations { schemes: &["sqlite", "file"], paths: true };
 
     fn open(options: Options, context: &Context) -> Result<Self> {
         let location = options.location()?;
-        run(&location, DEFAULT_TIMEOUTS, context, |_| Ok(()))?;
+        context.check()?;
+        look(&location)?;
         Ok(Self { location })
     }
 
@@ -99,7 +101,7 @@ impl Source for Sqlite {
     }
 
     fn bounds(&mut self, request: &BoundsRequest, context: &Context) -> Result<Bounds> {
-        let request = request.clone();
+        let (request, place) = (request.clone(), self.location.place());
         run(&self.location, request.timeouts, context, move |connection| {
             let query = Query::check(connection, &request.query, &request.params)?;
             let decide = if request.frugal { typed_frugally } else { typed };
@@ -117,7 +119,7 @@ impl Source for Sqlite {
                 return Ok(Bounds { declined: Some(reason), ..Bounds::default() });
             };
             let now = request.now.then(|| clock(connection)).transpose()?;
-            Ok(Bounds { min, max, nulls: None, now, declined: None })
+            Ok(Bounds { min, max, now, place: Some(place), ..Bounds::default() })
         })
     }
 

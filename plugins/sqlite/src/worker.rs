@@ -7,16 +7,17 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rivet_plugin_api::{Cancel, CancelGuard, Context, Error, Result, Timeouts};
+use rivet_plugin_api::{Cancel, CancelGuard, Category, Context, Error, Result, Timeouts};
 use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
+use rusqlite::trace::{TraceEvent, TraceEventCodes};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, InterruptHandle, OpenFlags, ffi};
 
 use crate::error::{driver, opening};
 use crate::frugal;
 use crate::options::Location;
-use crate::time::parse_timestamp;
+use crate::time::{parse_date, parse_timestamp};
 
 /// How often a wait looks at the host's wish to stop, should no interrupt announce it.
 const POLL: Duration = Duration::from_millis(100);
@@ -24,8 +25,9 @@ const POLL: Duration = Duration::from_millis(100);
 /// The pause between two attempts to get a lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
-/// The SQL function that reads timestamp text exactly as the batches do.
+/// The SQL functions that read the text of timestamps and dates exactly as the batches do.
 pub(crate) const MICROS: &str = "rivet_micros";
+pub(crate) const DAYS: &str = "rivet_days";
 
 /// Work on a thread of its own, in one read transaction. Dropping it ends the work and the thread.
 pub(crate) struct Worker<T> {
@@ -71,7 +73,7 @@ impl<T: Send + 'static> Worker<T> {
     ) -> Result<Self> {
         context.check()?;
         let flag = Arc::new(AtomicBool::new(false));
-        let connection = connect(location, timeouts, &flag)?;
+        let connection = connect(location, timeouts.lock(), &flag)?;
         let stop = Arc::new(Stop { flag: Arc::clone(&flag), interrupt: connection.get_interrupt_handle() });
         let guard = context.on_cancel({
             let stop = Arc::clone(&stop);
@@ -157,8 +159,19 @@ pub(crate) fn run<T: Send + 'static>(
         .ok_or_else(|| Error::internal("the reading thread ended without a result"))
 }
 
+/// Whether there is a database that can be read, as far as that shows without waiting for a lock: each call waits for one
+/// as long as its own limit allows.
+pub(crate) fn look(location: &Location) -> Result<()> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let connection = connect(location, Some(Duration::ZERO), &stop)?;
+    match in_transaction(&connection, location, &stop, |_| Ok(())) {
+        Err(error) if error.category() == Category::Timeout => Ok(()),
+        looked => looked,
+    }
+}
+
 /// Opens the database so that nothing can be written: neither by the file's mode nor by a statement.
-fn connect(location: &Location, timeouts: Timeouts, stop: &Arc<AtomicBool>) -> Result<Connection> {
+fn connect(location: &Location, lock: Option<Duration>, stop: &Arc<AtomicBool>) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let opened = match location {
         Location::File(path) => {
@@ -173,27 +186,32 @@ fn connect(location: &Location, timeouts: Timeouts, stop: &Arc<AtomicBool>) -> R
         Location::Uri(uri) => Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI),
     };
     let mut connection = opened.map_err(|e| opening(e, location))?;
-    wait_for_locks(&mut connection, timeouts.lock(), Arc::clone(stop)).map_err(driver)?;
+    wait_for_locks(&mut connection, lock, Arc::clone(stop)).map_err(driver)?;
+    connection.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(log)).map_err(driver)?;
     connection.progress_handler(frugal::EVERY, Some(frugal::is_spent)).map_err(driver)?;
     connection.pragma_update(None, "query_only", true).map_err(driver)?;
     // Otherwise a misspelt "column" is read as the text 'column'.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false).map_err(driver)?;
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_DIRECTONLY;
     connection
-        .create_scalar_function(
-            MICROS,
-            1,
-            FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_DIRECTONLY,
-            |call| micros(call.get_raw(0)),
-        )
+        .create_scalar_function(MICROS, 1, flags, |call| read(call.get_raw(0), parse_timestamp))
         .map_err(driver)?;
+    connection.create_scalar_function(DAYS, 1, flags, |call| read(call.get_raw(0), parse_date)).map_err(driver)?;
     Ok(connection)
 }
 
-/// [`MICROS`]. The error names no column: the caller, who knows it, does.
-fn micros(value: ValueRef<'_>) -> rusqlite::Result<Option<i64>> {
+/// Logs a statement when it begins to run, without the values that are bound to it.
+fn log(event: TraceEvent<'_>) {
+    if let TraceEvent::Stmt(_, sql) = event {
+        tracing::debug!("sql: {sql}");
+    }
+}
+
+/// Text as `parse` reads it. The error names no column: the caller, who knows it, does.
+fn read<T>(value: ValueRef<'_>, parse: fn(&[u8]) -> Option<T>) -> rusqlite::Result<Option<T>> {
     match value {
         ValueRef::Null => Some(None),
-        ValueRef::Text(text) => parse_timestamp(text).map(Some),
+        ValueRef::Text(text) => parse(text).map(Some),
         _ => None,
     }
     .ok_or(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_MISMATCH), None))

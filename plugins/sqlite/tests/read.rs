@@ -156,12 +156,15 @@ fn a_file_that_cannot_be_read_says_why() {
 #[test]
 fn a_lock_is_waited_for_and_then_reported() {
     let db = Database::new("CREATE TABLE t(a INTEGER); INSERT INTO t VALUES (1)");
-    let mut source = db.source();
     let writer = db.connect();
     writer.execute_batch("BEGIN EXCLUSIVE").unwrap();
     let timeouts = Timeouts { lock_s: 1, statement_s: 0 };
+    let begun = Instant::now();
+    // Opening waits for nothing: the limit is that of the read.
+    let mut source = db.source();
     let error = source.read(&ReadRequest { timeouts, ..all("SELECT a FROM t") }, &Context::default()).err().unwrap();
     assert_eq!((error.category(), error.code_text()), (Category::Timeout, Some("SQLITE_BUSY")));
+    assert!((1..3).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
     writer.execute_batch("COMMIT").unwrap();
     assert_eq!(db.integers(&all("SELECT a FROM t")), [1]);
 }

@@ -102,6 +102,33 @@ fn what_a_killed_run_wrote_is_judged_by_the_rules_of_today() {
     }
 }
 
+/// What was written last under no rules has passed none, whatever held when the window began.
+#[test]
+fn what_a_redo_wrote_under_other_rules_is_judged_again() {
+    let sandbox = Sandbox::new();
+    let db = notes(&sandbox, TEN);
+    let ruled = config("format: csv\n    quality: { row_count_max: 10 }");
+    sandbox.run(&ruled).expect(0, &["quality:     pass"]);
+    kill(&sandbox, false);
+    db.execute_batch("insert into notes values (11, 'x')").unwrap();
+    sandbox.run(&config("format: csv")).expect(0, &["rows:        11"]);
+    kill(&sandbox, true);
+    sandbox.try_run(&ruled).expect(3, &["quality:     FAIL", "row count is 11"]);
+    assert!(sandbox.out().is_empty(), "{:?}", sandbox.out());
+}
+
+/// Chunks of one ordered read are counted as those of ranges are.
+#[test]
+fn a_destination_that_reports_fewer_rows_fails_the_run() {
+    for mode in ["full", "chunked\n    chunk_column: id\n    chunk_size: 4\n    chunk_dense: true"] {
+        let sandbox = Sandbox::new();
+        notes(&sandbox, TEN);
+        let config =
+            config(&format!("format: csv\n    mode: {mode}")).replace("type: local, path: out", "type: fault, lose: 1");
+        sandbox.try_run(&config).expect(1, &["rows were read but the destination reports"]);
+    }
+}
+
 #[test]
 fn files_of_a_killed_run_go_though_the_format_has_changed() {
     for mode in ["full", "incremental\n    cursor_column: id"] {

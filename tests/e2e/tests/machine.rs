@@ -118,7 +118,8 @@ fn records_are_the_same_as_the_tables() {
         assert_eq!(json(command), serde_json::json!([]));
     }
     assert_eq!(json(&["state", "chunks", "-e", "orders"]), Value::Null);
-    run(&sandbox, &[]).expect(0, &[]);
+    let told = run(&sandbox, &["--json"]);
+    let told = events(&told, &told.stdout).pop().unwrap();
     let chunks = json(&["state", "chunks", "-e", "orders"]);
     assert_eq!((&chunks["status"], chunks["chunks"].as_array().unwrap().len()), (&"completed".into(), 4), "{chunks}");
     assert_eq!((&chunks["chunks"][1]["start"], &chunks["chunks"][1]["rows"]), (&"41".into(), &40.into()), "{chunks}");
@@ -127,7 +128,42 @@ fn records_are_the_same_as_the_tables() {
         (&runs[0]["status"], &runs[0]["rows"], &runs[0]["mode"]),
         (&"success".into(), &100.into(), &"chunked".into())
     );
+    for fact in ["duration_ms", "peak_rss_mb", "rows", "bytes", "files", "retries", "run_id"] {
+        assert_eq!(told["exports"][0][fact], runs[0][fact], "{fact} of {told} and {runs}");
+    }
     assert_eq!(json(&["metrics", "-l", "1"]).as_array().unwrap().len(), 1);
+}
+
+/// Files that a failed run has taken back are no progress, nor are chunks that nobody came to.
+#[test]
+fn chunks_of_a_run_that_was_given_up_have_no_files() {
+    for dense in [false, true] {
+        let (sandbox, db) =
+            shop(&CONFIG.replace("chunk_size: 40", &format!("chunk_size: 40\n    chunk_dense: {dense}")));
+        db.execute_batch("update orders set note = x'ff' where id = 90").unwrap();
+        run(&sandbox, &[]).expect(1, &[]);
+        let chunks = sandbox.rivet(&["state", "chunks", "-c", "rivet.yaml", "-e", "orders", "--json"]);
+        let chunks: Value = serde_json::from_str(&chunks.stdout).unwrap();
+        assert_eq!(chunks["status"], "abandoned");
+        let chunks = chunks["chunks"].as_array().unwrap();
+        assert!((1..=4).contains(&chunks.len()), "{chunks:?}");
+        for chunk in chunks {
+            assert!(chunk["file"].is_null() && chunk["files"] == 0 && chunk["rows"].is_null(), "{chunk}");
+            assert_ne!(chunk["status"], "completed");
+        }
+        // One batch holds all rows, so that the ordered read had published nothing yet.
+        assert!(dense || chunks.iter().any(|chunk| chunk["status"] == "removed"), "{chunks:?}");
+    }
+}
+
+#[test]
+fn the_log_shows_statements_and_batches_when_it_is_asked_to() {
+    let (mut sandbox, _db) = shop(CONFIG);
+    sandbox.env("RUST_LOG", "debug");
+    run(&sandbox, &[]).expect(
+        0,
+        &["sql: select * from users", "sql: WITH _rivet", "batch of 2 rows read in", "batch of 2 rows written in"],
+    );
 }
 
 #[test]

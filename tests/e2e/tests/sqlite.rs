@@ -139,3 +139,27 @@ fn state_and_metrics_tell_what_happened() {
         .rivet(&["state", "reset", "--config", "rivet.yaml", "--export", "things"])
         .expect(0, &["State reset for export 'things'"]);
 }
+
+/// Such values sort somewhere among the dates, and a window would pass them without a word.
+#[test]
+fn what_is_no_date_is_refused_wherever_it_sorts() {
+    for foreign in ["'12/31/2026'", "20454", "'2025/12/31'", "'2026-1-5'", "x'00'"] {
+        let sandbox = Sandbox::new();
+        let db = Connection::open(sandbox.path().join("things.db")).unwrap();
+        db.execute_batch("CREATE TABLE things (id INTEGER, day DATE); CREATE INDEX by_day ON things (day)").unwrap();
+        db.execute_batch("INSERT INTO things VALUES (1, '2025-06-30'), (2, '2026-01-02')").unwrap();
+        let config = config("format: csv\n    mode: incremental\n    cursor_column: day");
+        sandbox.run(&config).expect(0, &["rows:        2"]);
+        db.execute_batch(&format!("INSERT INTO things VALUES (3, {foreign})")).unwrap();
+        let words =
+            ["column \"day\"", "date or timestamp column that selects or orders rows holds a value that is none"];
+        sandbox.try_run(&config).expect(1, &words);
+        let recent = config
+            .replace("incremental", "time_window")
+            .replace("cursor_column: day", "time_column: day\n    days_window: 36500");
+        sandbox.try_run(&recent).expect(1, &words[1..]);
+        db.execute_batch("UPDATE things SET day = '2026-01-03' WHERE id = 3").unwrap();
+        sandbox.run(&config).expect(0, &["rows:        1"]);
+        sandbox.run(&recent).expect(0, &["rows:        3"]);
+    }
+}

@@ -195,6 +195,29 @@ fn chunks_that_are_judged_later_are_refused() {
     assert_eq!(outcome.stdout, "");
 }
 
+/// A reader of Parquet finds only the last file of several, and one of Arrow only the first.
+#[test]
+fn formats_with_an_end_of_their_own_come_in_one_piece() {
+    let sandbox = sandbox(3);
+    let chunked = "chunked\n    chunk_column: id\n    chunk_size: 2";
+    for format in ["parquet", "arrow"] {
+        for (mode, more, named) in
+            [(chunked, "", "`mode: chunked`"), ("full", "\n    max_file_size: 1KB", "`max_file_size`")]
+        {
+            let text = config(mode, &format!("format: {format}{more}"));
+            let words =
+                [&format!("export \"notes\" has {named}")[..], &format!("several {format} files"), "`format: csv`"];
+            let outcome = sandbox.try_run(&text);
+            outcome.expect(2, &words);
+            assert_eq!(outcome.stdout, "");
+            sandbox.rivet(&["check", "--config", "rivet.yaml"]).expect(2, &words);
+        }
+        sandbox.write("rivet.yaml", &config("full", &format!("format: {format}\n    max_file_size: 0")));
+        let mut run = rivet(&sandbox);
+        assert!(run.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success());
+    }
+}
+
 #[test]
 fn several_exports_would_mix_and_are_refused() {
     let sandbox = sandbox(3);

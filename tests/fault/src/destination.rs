@@ -79,7 +79,8 @@ impl BatchWriter for Writer {
 
     fn finish(&mut self) -> Result<Receipt> {
         self.options.strike("finish", &self.context)?;
-        let part = Part { name: self.name.clone(), location: "nowhere".to_owned(), rows: self.rows, ..Part::default() };
+        let rows = self.rows.saturating_sub(self.options.lose);
+        let part = Part { name: self.name.clone(), location: "nowhere".to_owned(), rows, ..Part::default() };
         Ok(Receipt { parts: if self.rows == 0 { Vec::new() } else { vec![part] } })
     }
 

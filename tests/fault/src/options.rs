@@ -38,6 +38,8 @@ pub struct Options {
     pub endless: bool,
     /// Whether each call is logged.
     pub log: bool,
+    /// How many rows less than it took the destination reports.
+    pub lose: u64,
 }
 
 /// What a call does to the process that it is made in.
@@ -166,6 +168,7 @@ impl Default for Options {
             password: SecretString::default(),
             endless: false,
             log: false,
+            lose: 0,
         }
     }
 }

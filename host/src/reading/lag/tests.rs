@@ -7,7 +7,7 @@ use super::*;
 const HOUR: i64 = 3_600_000_000;
 
 fn end(lag: CursorLag, min: V, max: V, now: Option<i64>) -> Result<Option<V>> {
-    upper_end(lag, "k", &Bounds { min: Some(min), max: Some(max), nulls: None, now, declined: None })
+    upper_end(lag, "k", &Bounds { min: Some(min), max: Some(max), nulls: None, now, declined: None, place: None })
 }
 
 fn amount(amount: u64, min: V, max: V) -> Option<V> {

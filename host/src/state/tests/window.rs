@@ -55,7 +55,7 @@ fn a_window_goes_through_and_is_found_again_at_every_step() {
         Commit { cursor: Some(&cursor(99)), schema: Some(&columns), metrics: &metrics("orders", "orders_r1"), ..MODES };
     lock.commit(&intent, &commit, noon()).unwrap();
     assert!(state.unfinished("orders").unwrap().is_none());
-    assert_eq!(state.cursor_value("orders", "id", "int", "source").unwrap(), Some(CursorValue::Int(99)));
+    assert_eq!(state.cursor_value("orders", "id", "int").unwrap(), Some(CursorValue::Int(99)));
     let files = state.files(Some("orders"), 10).unwrap();
     assert_eq!(files.iter().map(|f| f.name.as_str()).collect::<Vec<_>>(), ["b.parquet", "a.parquet"]);
     assert_eq!(files[0].created_at, "2026-03-29T12:53:00.000000000+00:00");
@@ -168,13 +168,44 @@ fn a_cursor_of_something_else_is_refused() {
     let (_directory, _path, state, lock) = opened();
     let intent = begin(&lock, "orders_r1", 0, noon()).unwrap();
     lock.commit(&intent, &Commit { cursor: Some(&cursor(7)), ..MODES }, noon()).unwrap();
-    for (column, kind, source, what) in
-        [("updated_at", "int", "source", "column"), ("id", "text", "source", "type"), ("id", "int", "copy", "source")]
-    {
-        let refused = state.cursor_value("orders", column, kind, source).unwrap_err();
+    for (column, kind, what) in [("updated_at", "int", "column"), ("id", "text", "type")] {
+        let refused = state.cursor_value("orders", column, kind).unwrap_err();
         assert!(matches!(refused.kind(), StateErrorKind::OtherCursor { what: w, .. } if *w == what), "{refused}");
-        assert!(refused.hint().unwrap().contains("rivet state reset --export orders"));
+        let hint = refused.hint().unwrap();
+        assert!(hint.contains("rivet state reset --export orders") && !hint.contains("adopt"), "{hint}");
     }
+}
+
+#[test]
+fn a_cursor_knows_its_source_by_its_options_or_by_its_place() {
+    let (_directory, _path, state, lock) = opened();
+    let origin = |fingerprint, place| Origin { fingerprint, place };
+    let store = |run, stored: Origin<'_>| {
+        let intent = begin(&lock, run, 0, noon()).unwrap();
+        let cursor = CursorUpdate { source: stored.text(), ..cursor(7) };
+        lock.commit(&intent, &Commit { cursor: Some(&cursor), ..MODES }, noon()).unwrap();
+    };
+    let is = |fingerprint, place| state.check_origin("orders", &origin(fingerprint, place));
+    assert!(is("a", None).is_ok(), "there is no cursor");
+    store("orders_r1", origin("a", Some("db://h/shop two")));
+    for (fingerprint, place) in [("a", None), ("a", Some("db://h/moved")), ("b", Some("db://h/shop two"))] {
+        is(fingerprint, place).unwrap();
+    }
+    let refused = is("b", Some("db://h/other")).unwrap_err();
+    assert!(
+        refused
+            .to_string()
+            .ends_with("stored for source \"db://h/shop two\", but the configuration says \"db://h/other\"")
+    );
+    let hint = refused.hint().unwrap();
+    assert!(hint.contains("rivet state adopt --export orders") && hint.contains("rivet state reset"), "{hint}");
+    assert!(is("b", None).is_err());
+    // Without a place, as earlier versions stored it.
+    store("orders_r2", origin("a", None));
+    assert!(is("a", Some("db://h/shop")).is_ok() && is("b", Some("db://h/shop")).is_err());
+    assert!(lock.adopt_cursor().unwrap());
+    is("b", Some("db://h/other")).unwrap();
+    assert_eq!(state.cursor_value("orders", "id", "int").unwrap(), Some(CursorValue::Int(7)));
 }
 
 #[test]

@@ -44,6 +44,7 @@ pub(crate) struct Row(Message);
 impl Connection {
     /// Starts `prepared`, whose rows come in binary form.
     pub(crate) fn execute(&mut self, prepared: Prepared) -> Result<RowStream> {
+        tracing::debug!("running the statement that was parsed last");
         // No cursor: the server would first write the whole result to a temporary table. One iteration, no parameters.
         let arguments = [&prepared.id.to_le_bytes()[..], &[0], &1_u32.to_le_bytes()];
         self.command(Command::COM_STMT_EXECUTE, &arguments)?;

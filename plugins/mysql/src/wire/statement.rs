@@ -20,6 +20,7 @@ pub(crate) struct Prepared {
 impl Connection {
     /// Runs `sql` and returns its rows as text.
     pub(crate) fn query(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
+        tracing::debug!("sql: {sql}");
         self.command(Command::COM_QUERY, &[sql.as_bytes()])?;
         let first = self.message()?;
         let columns = match self.body(first) {
@@ -44,6 +45,7 @@ impl Connection {
 
     /// Has `sql` parsed, which runs nothing.
     pub(crate) fn prepare(&mut self, sql: &str) -> Result<Prepared> {
+        tracing::debug!("sql to parse: {sql}");
         self.command(Command::COM_STMT_PREPARE, &[sql.as_bytes()])?;
         let first = self.message()?;
         let header: StmtPacket = ParseBuf(self.body(first)).parse(()).map_err(protocol)?;
