@@ -65,8 +65,10 @@ fn native_passwords_and_none_at_all_work() {
             server.skip("mysql_native_password");
             return;
         }
+        // MariaDB now and then refuses a GRANT that creates a user without a password.
+        let create = if server.is_old() { "GRANT USAGE ON *.* TO" } else { "CREATE USER IF NOT EXISTS" };
         for (user, password) in [("rivet_native", PASSWORD), ("rivet_empty", "")] {
-            server.client(&format!("GRANT USAGE ON *.* TO {user}@'%' IDENTIFIED BY '{password}'"));
+            server.client(&format!("{create} {user}@'%' IDENTIFIED BY '{password}'"));
             login(server, user, password, "prefer").unwrap();
             let wrong = login(server, user, "wrong", "prefer").unwrap_err();
             assert_eq!((wrong.category(), wrong.code_text()), (Category::Auth, Some("1045")), "{wrong}");
