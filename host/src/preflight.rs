@@ -148,8 +148,9 @@ fn judge(report: &mut Report, job: &Job<'_>, outline: &Outline, plans: &Plans) {
         chunks: outline.chunks,
     });
     let (parallel, chunks) = (export.parallel, outline.chunks);
+    let unindexable = plans.run.iter().any(|plan| plan.unindexable);
     report.suggestion =
-        suggest::suggestion(verdict, suggest::Facts { mode, parallel, rows, coverage, chunks, profile });
+        suggest::suggestion(verdict, suggest::Facts { mode, parallel, rows, coverage, chunks, profile, unindexable });
 }
 
 /// How much comes out, and how long that takes.

@@ -458,4 +458,6 @@ pub struct Explanation {
     pub plan: String,
     /// What makes these figures worth less than they seem, one sentence each.
     pub warnings: Vec<String>,
+    /// Whether no index could serve the filter, because the source compares what it computes from the column.
+    pub unindexable: bool,
 }

@@ -19,6 +19,8 @@ pub struct Facts<'a> {
     pub chunks: Option<u64>,
     /// The profile that is recommended.
     pub profile: Profile,
+    /// Whether no index could help.
+    pub unindexable: bool,
 }
 
 const LIMIT: &str = "Use 'safe' tuning profile to limit database impact.";
@@ -32,11 +34,11 @@ pub fn suggestion(verdict: Verdict, facts: Facts<'_>) -> Option<String> {
         Verdict::Degraded => {
             let first = "No index detected -- full table scan.";
             let safe = if facts.profile == Profile::Safe { LIMIT } else { "" };
-            Some([first, &remedy(facts.mode), safe].join(" ").trim_end().to_owned())
+            Some([first, &remedy(facts), safe].join(" ").trim_end().to_owned())
         }
         Verdict::Unsafe => Some(format!(
             "{rows} rows are scanned without an index. {} Until then use 'safe' tuning profile and run off-peak.",
-            remedy(facts.mode)
+            remedy(facts)
         )),
     }
 }
@@ -61,8 +63,11 @@ fn acceptable(facts: Facts<'_>, rows: &str) -> Option<String> {
 }
 
 /// The index that is missing.
-fn remedy(mode: &Mode) -> String {
-    match mode {
+fn remedy(facts: Facts<'_>) -> String {
+    match facts.mode {
+        Mode::TimeWindow { column, .. } if facts.unindexable => {
+            format!("No index could serve '{column}': the source computes the time of each row to compare it.")
+        }
         Mode::Full => "Add an indexed cursor column and switch to incremental mode.".to_owned(),
         Mode::Incremental { cursor_column, .. } => {
             format!("Create an index on '{cursor_column}', so that a run reads only what is new.")

@@ -233,7 +233,8 @@ fn warnings_have_their_triggers() {
 fn suggestions_follow_the_mode() {
     let suggested = |mode: &Mode, coverage, rows: u64, parallel| {
         let profile = profile(coverage, Some(rows), parallel);
-        let facts = suggest::Facts { mode, parallel, rows: Some(rows), coverage, chunks: Some(2), profile };
+        let facts =
+            suggest::Facts { mode, parallel, rows: Some(rows), coverage, chunks: Some(2), profile, unindexable: false };
         suggest::suggestion(verdict(coverage, Some(rows)), facts).unwrap_or_default()
     };
     let (key, no) = (Coverage::Key, Coverage::None);

@@ -74,6 +74,7 @@ pub(crate) fn explain(connection: &mut Connection, sql: &str) -> Result<Explanat
         cost: cost(&document["query_block"]),
         plan: tree.unwrap_or(plan).trim_end().to_owned(),
         warnings,
+        unindexable: false,
     })
 }
 

@@ -201,13 +201,15 @@ fn at(sql: &str, is: Is, micros: i64) -> String {
 }
 
 /// The comparison of an instant with a time on the clock of the server. In the hour that its clock shows twice, the first
-/// one counts: rows may come again then, but none is passed.
+/// one counts: rows may come again then, but none is passed. So it is where the server cannot tell: no zone is further
+/// ahead than 14 hours.
 fn at_server_time(sql: &str, is: Is, micros: i64) -> String {
     let Some(local) = literal(micros) else { return beyond(sql, is, micros.div_euclid(DAY)) };
     let (zone, utc) = ("@@global.time_zone", "'+00:00'");
     let one = format!("CONVERT_TZ({local}, {zone}, {utc})");
     let before = format!("{one} - INTERVAL 1 HOUR");
-    format!("{sql} {} IF(CONVERT_TZ({before}, {utc}, {zone}) = {local}, {before}, {one})", is.operator())
+    let found = format!("IF(CONVERT_TZ({before}, {utc}, {zone}) = {local}, {before}, {one})");
+    format!("{sql} {} IFNULL({found}, {local} - INTERVAL 14 HOUR)", is.operator())
 }
 
 /// `None` for a time beyond the server's calendar.

@@ -59,6 +59,7 @@ pub(crate) fn explain(connection: &mut Connection, sql: &str) -> Result<Explanat
         cost: root["Total Cost"].as_f64(),
         plan: plan.join("\n"),
         warnings,
+        unindexable: false,
     })
 }
 

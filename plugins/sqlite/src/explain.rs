@@ -12,8 +12,13 @@ struct Count {
     is_analysed: bool,
 }
 
-/// Explains `statement`, which reads all rows of the query unless it `is_filtered`.
-pub(crate) fn explain(connection: &Connection, statement: &Statement, is_filtered: bool) -> Result<Explanation> {
+/// Explains `statement`, which reads all rows of the query unless it `is_filtered`, maybe by what is computed.
+pub(crate) fn explain(
+    connection: &Connection,
+    statement: &Statement,
+    is_filtered: bool,
+    unindexable: bool,
+) -> Result<Explanation> {
     let lines = plan(connection, statement).map_err(driver)?;
     let table_access = |word: &str| lines.iter().map(|(_, line)| line.as_str()).find(|line| line.starts_with(word));
     // A full scan weighs most; constant rows come from no table.
@@ -45,6 +50,7 @@ pub(crate) fn explain(connection: &Connection, statement: &Statement, is_filtere
         index,
         index_columns: index_columns.map_err(driver)?,
         cost: None,
+        unindexable,
         plan: lines.iter().map(|(depth, line)| format!("{}{line}", "  ".repeat(*depth))).collect::<Vec<_>>().join("\n"),
     })
 }

@@ -57,12 +57,25 @@ pub(crate) fn count(query: &Query, typed: &[Typed], request: &ReadRequest) -> Re
     Ok(Statement { sql, values: scope.values, columns: Vec::new() })
 }
 
+/// Whether `filter` compares what is computed from a column, and nothing else that an index could serve.
+pub(crate) fn is_computed(query: &Query, typed: &[Typed], filter: &Filter) -> Result<bool> {
+    let Filter::Since { column, .. } = filter else { return Ok(false) };
+    Ok(matches!(typed[query.column(column)?].kind, Kind::Date | Kind::Timestamp))
+}
+
 /// The statement that finds one bound with `function`, which is `min` or `max`: an index answers only one of them.
 pub(crate) fn bound(query: &Query, typed: &[Typed], request: &BoundsRequest, function: &str) -> Result<Statement> {
     let column = query.column(&request.column)?;
     let mut scope = Scope::new(query, typed);
+    // The text of dates sorts like them, and only that is in an index. Whatever else is there, a run will find.
+    if request.frugal && typed[column].kind == Kind::Date {
+        scope.plain_dates = true;
+    }
     let key = scope.key(column);
     let condition = match &request.above {
+        Some(above) if scope.plain_dates => {
+            format!(" WHERE {key} > {}", scope.parameter(Value::Text(above.to_string())))
+        }
         Some(above) => format!(" WHERE {key} > {}", scope.bind(column, above)?),
         None => String::new(),
     };
@@ -80,6 +93,7 @@ pub(crate) fn cursor_value(column: &Typed, value: ValueRef<'_>) -> Result<Option
         (_, ValueRef::Null) => return Ok(None),
         (Kind::Int64 | Kind::Boolean, ValueRef::Integer(v)) => Some(CursorValue::Int(v)),
         (Kind::Timestamp, ValueRef::Integer(v)) => Some(CursorValue::Timestamp(v)),
+        (Kind::Date, ValueRef::Text(v)) => parse_date(v).map(CursorValue::Date),
         (Kind::Date, ValueRef::Integer(v)) => i32::try_from(v).ok().map(CursorValue::Date),
         (Kind::Float64, ValueRef::Real(v)) => Some(CursorValue::Float(v)),
         (Kind::Float64, ValueRef::Integer(v)) => exact_real(v).map(CursorValue::Float),
@@ -103,6 +117,8 @@ struct Scope<'a> {
     name: String,
     with: String,
     values: Vec<Value>,
+    /// Whether the key of a date is its text.
+    plain_dates: bool,
 }
 
 impl<'a> Scope<'a> {
@@ -115,7 +131,7 @@ impl<'a> Scope<'a> {
         let columns = (0..typed.len()).map(|i| format!("c{i}")).collect::<Vec<_>>().join(", ");
         // The line break ends a comment in the query's last line.
         let with = format!("WITH {name}({columns}) AS (\n{}\n)", query.text);
-        Self { query, typed, name, with, values: Vec::new() }
+        Self { query, typed, name, with, values: Vec::new(), plain_dates: false }
     }
 
     /// What comparisons and orders see of a column. The text of timestamps sorts by its form, not by time, and what is no
@@ -123,7 +139,7 @@ impl<'a> Scope<'a> {
     fn key(&self, column: usize) -> String {
         match self.typed[column].kind {
             Kind::Timestamp => format!("{MICROS}(c{column})"),
-            Kind::Date => format!("{DAYS}(c{column})"),
+            Kind::Date if !self.plain_dates => format!("{DAYS}(c{column})"),
             _ => format!("c{column}"),
         }
     }

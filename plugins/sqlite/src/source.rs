@@ -96,7 +96,8 @@ impl Source for Sqlite {
             let decide = if request.frugal { typed_frugally } else { typed };
             let typed = decide(connection, &query, &Overrides::check(&request.mapping)?)?;
             let is_filtered = request.filter != Filter::All;
-            explain::explain(connection, &filter::read(&query, &typed, &request)?, is_filtered)
+            let unindexable = filter::is_computed(&query, &typed, &request.filter)?;
+            explain::explain(connection, &filter::read(&query, &typed, &request)?, is_filtered, unindexable)
         })
     }
 

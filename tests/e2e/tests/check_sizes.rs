@@ -59,9 +59,12 @@ const STRATEGIES: [(&str, &str); 7] = [
 
 /// Asserts the documented rows for the table of 10^`digits` rows. The boundaries are applied to what was estimated, which
 /// is near to what there is.
-fn assert_documented(report: impl Fn(&str) -> Value, digits: u32) {
+fn assert_documented(report: impl Fn(&str) -> Value, digits: u32, embedded: bool) {
     let rows = 10_u64.pow(digits);
     for (at, (name, _, indexed)) in WAYS.into_iter().enumerate() {
+        // SQLite has to compute what the text of a date says.
+        let computed = embedded && name.starts_with("window");
+        let indexed = indexed && !computed;
         let report = report(name);
         let text = || format!("{report:#}");
         let examined = report[if indexed { "row_estimate" } else { "examined_rows" }].as_u64().unwrap();
@@ -74,7 +77,10 @@ fn assert_documented(report: impl Fn(&str) -> Value, digits: u32) {
         assert_eq!((name, report["strategy"].as_str().unwrap()), STRATEGIES[at]);
         match report["suggestion"].as_str() {
             None => assert_eq!(verdict, "EFFICIENT", "{}", text()),
-            Some(suggestion) => assert!(verdict != "EFFICIENT" && suggestion.contains(SUGGESTIONS[at].1), "{}", text()),
+            Some(suggestion) => {
+                let words = if computed { "No index could serve" } else { SUGGESTIONS[at].1 };
+                assert!(verdict != "EFFICIENT" && suggestion.contains(words), "{}", text());
+            }
         }
         assert!(report["warnings"].as_array().unwrap().is_empty(), "{}", text());
         assert!(report["error"].is_null() && report["scan"].is_string() && report["plan"].is_string(), "{}", text());
@@ -100,7 +106,7 @@ fn verdicts_follow_size_and_index(kind: Kind) {
             make(database, digits);
             let sandbox = database.sandbox(database.url());
             let table = format!("select * from {}.t{digits}", database.name());
-            assert_documented(reports(&sandbox, &(source(kind) + &all_ways(&table)), 0, &[]), digits);
+            assert_documented(reports(&sandbox, &(source(kind) + &all_ways(&table)), 0, &[]), digits, false);
             assert!(!sandbox.path().join(".rivet_state.db").exists(), "check makes no state file");
         }
     });
@@ -111,7 +117,7 @@ fn verdicts_on_sqlite_follow_size_and_index() {
     for digits in [4, 6] {
         let sandbox = make_sqlite(digits);
         let config = SQLITE.to_owned() + &all_ways(&format!("select * from t{digits}"));
-        assert_documented(reports(&sandbox, &config, 0, &[]), digits);
+        assert_documented(reports(&sandbox, &config, 0, &[]), digits, true);
     }
 }
 
@@ -164,7 +170,7 @@ mod ten_million {
         let parallel = report("parallel");
         assert_eq!(parallel["strategy"], "chunked-parallel(id, size=1000000, p=4)");
         assert_eq!(parallel["warnings"][0]["code"], "parallel_memory", "{parallel:#}");
-        assert_documented(report, DIGITS);
+        assert_documented(report, DIGITS, false);
         grown
     }
 
@@ -213,7 +219,7 @@ mod ten_million {
         if outcome.code.is_none_or(|code| code != 0) {
             return skip(&format!("counting system calls needs strace and the right to trace: {outcome}"));
         }
-        assert_documented(by_name(&outcome.stdout), DIGITS);
+        assert_documented(by_name(&outcome.stdout), DIGITS, true);
         let calls = fs::read_to_string(sandbox.path().join("calls.txt")).unwrap();
         let read = calls.lines().filter(|line| line.contains("t.db")).count() as u64;
         assert_hardly_read(read, fs::metadata(sandbox.path().join("t.db")).unwrap().len() / 4096);
