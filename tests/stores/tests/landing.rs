@@ -54,16 +54,19 @@ fn compare(notes: &Notes, query: &str) -> Option<(usize, Vec<String>)> {
 }
 
 fn every_shape_lands(make: Make) {
-    let Some(bucket) = Bucket::new(make) else { return };
-    let notes = Notes::new(bucket, SMALL);
-    notes.sandbox.write("rivet.yaml", &exports(&notes, &SHAPES));
-    let run = notes.sandbox.rivet(&["run", "--config", "rivet.yaml", "--validate"]);
-    run.expect(0, &["1500"]);
-    let Some((copies, names)) = compare(&notes, "SELECT id, note FROM notes") else { return };
-    assert_eq!(copies, SHAPES.len(), "{names:?}");
-    let parts = |name: &str| names.iter().filter(|n| n.starts_with(&format!("{name}_"))).count();
-    assert_eq!(["full", "chunks", "resumable", "listed"].map(parts), [1, 4, 4, 2], "{names:?}");
-    assert!(parts("split") > 2 && parts("splitcsv") > 2, "{names:?}");
+    // The second time with each connector in a process of its own.
+    for isolated in [&[][..], &["--isolate"]] {
+        let Some(bucket) = Bucket::new(make) else { return };
+        let notes = Notes::new(bucket, SMALL);
+        notes.sandbox.write("rivet.yaml", &exports(&notes, &SHAPES));
+        let run = notes.sandbox.rivet(&[&["run", "--config", "rivet.yaml", "--validate"], isolated].concat());
+        run.expect(0, &["1500"]);
+        let Some((copies, names)) = compare(&notes, "SELECT id, note FROM notes") else { return };
+        assert_eq!(copies, SHAPES.len(), "{names:?}");
+        let parts = |name: &str| names.iter().filter(|n| n.starts_with(&format!("{name}_"))).count();
+        assert_eq!(["full", "chunks", "resumable", "listed"].map(parts), [1, 4, 4, 2], "{names:?}");
+        assert!(parts("split") > 2 && parts("splitcsv") > 2, "{names:?}");
+    }
 }
 
 #[test]
