@@ -398,7 +398,7 @@ pub struct Bounds {
     /// Why a frugal request got no answer, for the user; `min` and `max` mean nothing then.
     pub declined: Option<String>,
     /// What was read, told apart from every other database or file and the same however the options name it, without
-    /// secrets: `postgres://db.example:5432/shop`. It belongs to a stored cursor, which is only good for one place.
+    /// secrets: `db://db.example:5432/shop`. It belongs to a stored cursor, which is only good for one place.
     pub place: Option<String>,
 }
 

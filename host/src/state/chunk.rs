@@ -60,7 +60,8 @@ const OWN_CHUNKS: &str = "
         CASE c.status WHEN 'completed' THEN coalesce(sum(p.row_count), 0) END,
         min(CASE p.part_index WHEN 0 THEN p.file_name END), count(p.part_index), c.last_error
     FROM rivet_chunk c LEFT JOIN rivet_part p USING (run_id, chunk_index)
-    WHERE c.run_id = ?1 AND NOT (c.status = 'pending' AND c.attempts = 0 AND c.plan_json = 'null') GROUP BY c.chunk_index ORDER BY c.chunk_index";
+    WHERE c.run_id = ?1 AND NOT (c.status = 'pending' AND c.attempts = 0 AND c.plan_json = 'null')
+    GROUP BY c.chunk_index ORDER BY c.chunk_index";
 
 const PREDECESSORS_CHUNKS: &str = "
     SELECT chunk_index, status, start_key, end_key, attempts, rows_written, file_name,
