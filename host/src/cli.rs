@@ -20,7 +20,7 @@ use crate::state::FILE_NAME;
 
 /// Export data from databases to files, gently and without loss.
 ///
-/// A run reads what `rivet.yaml` names, writes Parquet or CSV files, and records what it did in a state file beside the
+/// A run reads what `rivet.yaml` names, writes Parquet, CSV or Arrow files, and records what it did in a state file beside the
 /// configuration. Connectors are plug-ins: `rivet plugin list` shows those that are found.
 #[derive(Debug, Parser)]
 #[command(name = "rivet", version, arg_required_else_help = true, after_help = EXIT_CODES)]
@@ -143,7 +143,12 @@ impl ConfigArgs {
     /// directory.
     pub fn state_file(&self) -> PathBuf {
         let given = self.state.clone().or_else(|| crate::environment("RIVET_STATE").map(PathBuf::from));
-        given.unwrap_or_else(|| crate::config::directory(&self.config).join(FILE_NAME))
+        given.unwrap_or_else(|| self.state_beside())
+    }
+
+    /// Where it is unless something else is said.
+    pub fn state_beside(&self) -> PathBuf {
+        crate::config::directory(&self.config).join(FILE_NAME)
     }
 }
 

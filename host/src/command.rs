@@ -20,10 +20,11 @@ use crate::config::Config;
 use crate::error::{Error, Result, exit};
 use crate::plugin::Finder;
 use crate::report::apart;
-use crate::{cli, distribution, secret};
+use crate::{advice, cli, distribution, secret};
 
 /// Runs the command and answers the process's exit code.
 pub fn run(arguments: &Cli, linked: &[&'static RvPlugin]) -> Result<u8> {
+    advice::remember(&arguments.command);
     let finder = Finder { linked, dirs: &arguments.plugin_dir };
     let catalog = |config: Option<&Config>| finder.catalog(config);
     match &arguments.command {

@@ -12,6 +12,7 @@ mod yaml;
 mod expand;
 mod section;
 mod tuning;
+mod chosen;
 mod connector;
 mod isolation;
 mod schema;
@@ -107,9 +108,10 @@ impl Config {
 }
 
 /// Reads and checks a configuration file. `params` are the `--param`s, of which the last of a name wins; `env` looks up
-/// environment variables.
+/// environment variables. With an export as `chosen`, others may lack values and query files; those are left out.
 pub fn load(
     path: &Path,
+    chosen: Option<&str>,
     params: &[(String, String)],
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Config, ConfigError> {
@@ -117,18 +119,19 @@ pub fn load(
     let fail = |diagnostic| ConfigError::new(&Arc::new(SourceText::new(name.clone(), "")), vec![diagnostic]);
     let bytes = file::read(path, "the configuration").map_err(fail)?;
     let text = file::decode(&bytes, "the configuration").map_err(fail)?;
-    parse(text, path, params, env)
+    parse(text, path, chosen, params, env)
 }
 
 /// As [`load`] without parameters, for a text that is not in a file yet.
 pub(crate) fn parse_text(text: &str, path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
-    parse(text, path, &[], env)
+    parse(text, path, None, &[], env)
 }
 
 /// As [`load`], for a text that has been read from `path`.
 fn parse(
     text: &str,
     path: &Path,
+    chosen: Option<&str>,
     params: &[(String, String)],
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Config, ConfigError> {
@@ -141,10 +144,12 @@ fn parse(
             return Err(problems.into_error(&source));
         }
     };
-    let variables = Variables { params, env };
+    let (variables, dir) = (Variables { params, env }, file::directory(path));
+    let left_out = chosen.map(|chosen| chosen::leave_out_others(&mut root, chosen, &dir, variables));
     expand::expand_tree(&mut root, &source, variables, &problems);
     let origin = Arc::new(Origin { text: Arc::clone(&source), params: params.to_vec() });
-    let reader = Reader { path, dir: file::directory(path), variables, origin, problems: &problems };
+    let left_out = left_out.unwrap_or_default();
+    let reader = Reader { path, dir, variables, origin, left_out, problems: &problems };
     let config = reader.root(&root);
     match (problems.finish(&source)?, config) {
         (warnings, Some(config)) => Ok(Config { warnings, ..config }),
@@ -159,6 +164,8 @@ struct Reader<'a> {
     dir: PathBuf,
     variables: Variables<'a>,
     origin: Arc<Origin>,
+    /// Exports that are not looked at.
+    left_out: Vec<Span>,
     problems: &'a Problems,
 }
 

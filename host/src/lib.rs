@@ -4,6 +4,8 @@
 mod cli;
 mod command;
 mod distribution;
+mod advice;
+mod column;
 pub mod config;
 mod secret;
 mod signal;
@@ -76,11 +78,25 @@ fn init_logging() {
     let lines = fmt::layer().log_internal_errors(false).with_writer(|| secret::RedactedStderr);
     let lines = lines.with_ansi(report::has_colours());
     tracing_subscriber::registry().with(log_filter()).with(lines).with(event::Warnings).init();
+    if let Some(asked) = environment("RUST_LOG").filter(|asked| filter_of(asked).is_none()) {
+        tracing::warn!("RUST_LOG is \"{asked}\", not error, warn, info, debug or trace: warnings are logged");
+    }
 }
 
 fn log_filter() -> EnvFilter {
-    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"))
+    environment("RUST_LOG").as_deref().and_then(filter_of).unwrap_or_else(|| EnvFilter::new("warn"))
 }
+
+/// What `RUST_LOG` asks for. A word that is no level would be the name of a part of the program: a slip is none, and
+/// nothing at all would be logged.
+fn filter_of(asked: &str) -> Option<EnvFilter> {
+    let is_level = |word: &str| LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word));
+    let is_part = |word: &str| word.contains(['=', '[', ':']) || word.contains("rivet");
+    let is_known = |word: &str| word.is_empty() || is_level(word) || is_part(word);
+    if asked.split(',').map(str::trim).all(is_known) { EnvFilter::try_new(asked).ok() } else { None }
+}
+
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// An environment variable that is set and not empty, and is text.
 #[expect(clippy::disallowed_methods, reason = "this is the place")]

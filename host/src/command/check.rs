@@ -13,17 +13,18 @@ use crate::plugin::Catalog;
 use crate::preflight::{self, Report};
 use crate::report::eprint_error;
 use crate::state::State;
-use crate::{environment, signal};
+use crate::{advice, environment, signal};
 
 /// Checks the exports and answers the exit code.
 pub fn check(args: &CheckArgs, catalog: impl Fn(Option<&Config>) -> Result<Catalog>) -> Result<u8> {
     let params = args.exports.params()?;
-    let mut config = config::load(&args.config.config, &params, &environment)?;
+    let mut config = config::load(&args.config.config, args.exports.export.as_deref(), &params, &environment)?;
     config.isolate(args.isolation.isolate);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
     let jobs = plan::prepare(&config, args.exports.export.as_deref(), &catalog(Some(&config))?)?;
+    advice::warn_of_other_state(&args.config);
     let state = State::open_read_only(&args.config.state_file())?;
     let cancel = Cancel::new();
     signal::install(&cancel, |_| ());

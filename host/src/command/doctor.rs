@@ -42,7 +42,7 @@ fn look(
     cancel: &Cancel,
     told: &mut Told,
 ) -> Result<()> {
-    let mut config = config::load(&args.config, params, &environment)?;
+    let mut config = config::load(&args.config, args.exports.export.as_deref(), params, &environment)?;
     config.isolate(args.isolation.isolate);
     let catalog = catalog(Some(&config))?;
     let jobs = plan::prepare(&config, args.exports.export.as_deref(), &catalog)?;

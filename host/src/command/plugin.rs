@@ -32,7 +32,7 @@ pub fn plugin(command: &PluginCommand, finder: &Finder<'_>) -> Result<u8> {
 }
 
 fn configuration(file: Option<&Path>) -> Result<Option<Config>> {
-    Ok(file.map(|file| config::load(file, &[], &environment)).transpose()?)
+    Ok(file.map(|file| config::load(file, None, &[], &environment)).transpose()?)
 }
 
 /// What is printed as JSON and what the reference says are the same, in both directions.

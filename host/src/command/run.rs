@@ -19,7 +19,7 @@ use crate::plugin::Catalog;
 use crate::report::Json;
 use crate::run::Options;
 use crate::state::State;
-use crate::{environment, run, signal};
+use crate::{advice, environment, run, signal};
 
 /// Runs the exports and answers the exit code: that of the first failure.
 pub fn run(
@@ -48,7 +48,7 @@ fn selected_exports(
     json: Option<&Arc<Json>>,
 ) -> Result<u8> {
     let params = args.exports.params()?;
-    let mut config = config::load(&args.config.config, &params, &environment)?;
+    let mut config = config::load(&args.config.config, args.exports.export.as_deref(), &params, &environment)?;
     config.isolate(args.isolation.isolate);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
@@ -80,6 +80,7 @@ fn begin(
         let code = processes::run(args, plugin_dirs, &jobs, audience.listeners()).inspect_err(not_begun)?;
         return audience.outcome(&[code]);
     }
+    advice::warn_of_other_state(&args.config);
     let state = State::open(&args.config.state_file()).map_err(Error::from).inspect_err(not_begun)?;
     let parallel = several && (args.parallel_exports || config.parallel_exports);
     all(args, &jobs, parallel, &state, &audience, &cancel)

@@ -10,7 +10,7 @@ use crate::{config, environment};
 
 /// Prints the schema with the options of every connector that is found.
 pub fn config(config_file: Option<&Path>, catalog: impl Fn(Option<&Config>) -> Result<Catalog>) -> Result<u8> {
-    let config = config_file.map(|file| config::load(file, &[], &environment)).transpose()?;
+    let config = config_file.map(|file| config::load(file, None, &[], &environment)).transpose()?;
     let plugins = catalog(config.as_ref())?.all(Isolation::None);
     let specs: Vec<_> = plugins.iter().map(|plugin| plugin.spec()).collect();
     print_as_it_is(&format!("{:#}\n", config::json_schema(&specs)))

@@ -98,13 +98,10 @@ impl Scalar {
         }
     }
 
-    /// The text where text is wanted. A number in the file must be quoted to be text, a number from outside need not.
+    /// The text where text is wanted. Numbers and booleans are the text that they are written as: `2024`, `1.10`, `0x1F`.
     pub(super) fn as_text(&self) -> Option<&str> {
-        match self.core() {
-            Core::Text(text) => Some(text),
-            _ if self.origin.is_some() => Some(&self.text),
-            _ => None,
-        }
+        let is_nothing = matches!(self.core(), Core::Null) && self.origin.is_none();
+        (!is_nothing).then_some(&*self.text)
     }
 }
 

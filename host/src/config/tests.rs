@@ -1,6 +1,7 @@
 //! Goldens of every message, and what valid configurations mean.
 
 mod bounds;
+mod chosen;
 mod examples;
 mod expansion;
 mod goldens;
@@ -29,7 +30,7 @@ fn env(name: &str) -> Option<String> {
 
 fn load_with(text: &str, params: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let params: Vec<_> = params.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-    super::parse(text, Path::new("rivet.yaml"), &params, &env)
+    super::parse(text, Path::new("rivet.yaml"), None, &params, &env)
 }
 
 fn load(text: &str) -> Result<Config, ConfigError> {

@@ -12,7 +12,7 @@ pub(crate) fn run(input: &[u8]) {
 fn read(path: &Path) {
     let env = |name: &str| name.starts_with('R').then(|| format!("value of {name}"));
     let params = [("day".to_owned(), "2026-03-29".to_owned()), ("day".to_owned(), "x: ${day}".to_owned())];
-    let config = match load(path, &params, &env) {
+    let config = match load(path, None, &params, &env) {
         Ok(config) => config,
         Err(error) => {
             assert!(!error.diagnostics().is_empty());

@@ -51,7 +51,7 @@ fn announced(spec: &Spec) {
 exports: [{ name: n, query: q, format: csv, destination: { type: y, path: out, h: 1.5 } }]
 ";
     let config = crate::scratch::with_file("spec.yaml", text.as_bytes(), |path, _| {
-        rivet::config::load(path, &[], &|_| None).expect("a configuration")
+        rivet::config::load(path, None, &[], &|_| None).expect("a configuration")
     });
     if let Some(source) = &spec.source {
         drop(config.source.resolve(&source.options, &|_| None).map_err(|e| e.to_string()));

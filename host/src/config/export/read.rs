@@ -22,8 +22,8 @@ impl Reader<'_> {
         let unknown = Shared::default();
         let shared = shared.unwrap_or(&unknown);
         let mut names = HashMap::new();
-        let exports: Vec<_> =
-            nodes.iter().enumerate().map(|(i, node)| self.export(i, node, shared, &mut names)).collect();
+        let looked_at = nodes.iter().enumerate().filter(|(_, node)| !self.left_out.contains(&node.span));
+        let exports: Vec<_> = looked_at.map(|(i, node)| self.export(i, node, shared, &mut names)).collect();
         exports.into_iter().collect()
     }
 

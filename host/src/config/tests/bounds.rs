@@ -82,7 +82,7 @@ fn load_bytes(bytes: &[u8]) -> String {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("c.yaml");
     std::fs::write(&path, bytes).unwrap();
-    let shown = super::super::load(&path, &[], &super::env).map(|c| format!("ok, in {}", c.dir.display()));
+    let shown = super::super::load(&path, None, &[], &super::env).map(|c| format!("ok, in {}", c.dir.display()));
     shown.unwrap_or_else(|e| e.to_string()).replace(&dir.path().display().to_string(), "DIR")
 }
 
@@ -111,7 +111,7 @@ fn bytes_that_are_no_text() {
 
 #[test]
 fn files_that_cannot_be_read() {
-    let shown = |path: &str| super::super::load(path.as_ref(), &[], &super::env).unwrap_err().to_string();
+    let shown = |path: &str| super::super::load(path.as_ref(), None, &[], &super::env).unwrap_err().to_string();
     let missing =
         "error: could not read the configuration \"/no/such.yaml\": there is no such file\n --> /no/such.yaml\n";
     assert_eq!(shown("/no/such.yaml"), missing);

@@ -151,7 +151,7 @@ fn the_directory() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("rivet.yaml");
     std::fs::write(&path, EVERY_KEY).unwrap();
-    let config = super::super::load(&path, &[], &env).unwrap();
+    let config = super::super::load(&path, None, &[], &env).unwrap();
     assert_eq!((config.dir.as_path(), config.file.as_path()), (dir.path(), path.as_path()));
     assert_eq!(config.plugins[0], dir.path().join("./plugins"));
     let directory = super::super::file::directory;
@@ -169,7 +169,7 @@ fn a_pipe() {
     writer.write_all(EVERY_KEY.as_bytes()).unwrap();
     drop(writer);
     let path = format!("/proc/self/fd/{}", reader.as_raw_fd());
-    let config = super::super::load(path.as_ref(), &[], &env).unwrap();
+    let config = super::super::load(path.as_ref(), None, &[], &env).unwrap();
     assert_eq!(config.dir, Path::new("."));
     assert_eq!(config.exports.len(), 3);
 }

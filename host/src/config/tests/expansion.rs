@@ -49,7 +49,7 @@ fn every_value_of_the_file_is_expanded() {
         .replace("query: SELECT 1", "query_file: ${NUMBER}.sql")
         .replace("name: a", "name: ${P}");
     let params = [("P".to_owned(), "x".to_owned())];
-    let config = super::super::parse(&yaml, &dir.path().join("rivet.yaml"), &params, &env).unwrap();
+    let config = super::super::parse(&yaml, &dir.path().join("rivet.yaml"), None, &params, &env).unwrap();
     let export = &config.exports[0];
     assert_eq!((export.name.as_str(), export.query.text.as_str()), ("x", "SELECT x"));
     assert_eq!(export.params["p"], rivet_plugin_api::ParamValue::Text("x".to_owned()));
@@ -65,7 +65,7 @@ fn a_query_file_misses_what_it_names() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("q.sql"), "SELECT\n${NO_SUCH}").unwrap();
     let yaml = with_export("").replace("query: SELECT 1", "query_file: q.sql");
-    let error = super::super::parse(&yaml, &dir.path().join("rivet.yaml"), &[], &env).unwrap_err();
+    let error = super::super::parse(&yaml, &dir.path().join("rivet.yaml"), None, &[], &env).unwrap_err();
     let shown = error.to_string();
     assert!(shown.starts_with("error: \"${NO_SUCH}\" has no value\n") && shown.contains("rivet.yaml:4:"), "{shown}");
 }
@@ -112,7 +112,7 @@ fn query_files_are_expanded_once() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("q.sql"), "\u{feff}SELECT ${NESTED} -- $${x}\n").unwrap();
     let yaml = with_export("").replace("query: SELECT 1", "query_file: q.sql");
-    let config = super::super::parse(&yaml, &dir.path().join("rivet.yaml"), &[], &env).unwrap();
+    let config = super::super::parse(&yaml, &dir.path().join("rivet.yaml"), None, &[], &env).unwrap();
     assert_eq!(config.exports[0].query.text, "SELECT ${NUMBER} -- ${x}\n");
     assert_eq!(config.exports[0].query.file.as_deref(), Some(dir.path().join("q.sql").as_path()));
 }
