@@ -39,6 +39,7 @@ pub enum Code {
     Locked,
     StateFile,
     Cursor,
+    Unfinished,
     Stopped,
 }
 
@@ -110,7 +111,7 @@ explain! {
          working directory.", "The rights are missing.", "The file is not UTF-8, or larger than 8 MiB.";
         "Correct the path or the file."
     UnknownKey "config.unknown-key" exit "2":
-        "A key is none of those that its map can have. Nothing is ignored, because a mistyped key would change what is \
+        "A key is none of those that its map can have. None is ignored, because a mistyped key would change what is \
          exported without a word.";
         "A slip of the finger: the hint names the nearest key.", "The key belongs into another map: the hint says which.";
         "Correct, move or remove the key. `rivet schema config` prints all of them, for editors."
@@ -126,7 +127,8 @@ explain! {
     Exclusive "config.exclusive" exit "2":
         "Two keys exclude each other, or one needs another that is not there.";
         "Both `query` and `query_file`, or both `batch_size` and `batch_size_memory_mb`.", "A URL and fields such as `host`.",
-        "A key of another mode or format.";
+        "`cursor_lag` without `mode: incremental`, `chunk_dense: true` without `mode: chunked`, or an `arrow_layout` or codec \
+         that the format does not have. Other keys of another mode are ignored, with a warning.";
         "Keep one of the two, or add what is missing."
     MisplacedKey "config.misplaced-key" exit "2":
         "Keys of `tuning` stand directly in `source` or in an export.";
@@ -165,10 +167,11 @@ explain! {
         "The file was written on another platform.", "The file was damaged by a merge.";
         "Install the plug-in that is named, or accept what is installed with `rivet plugin lock --update NAME`."
     Usage "usage" exit "2":
-        "The command line asks for what cannot be.";
-        "An export, file or connector that it names does not exist.", "`--param` without `=`.",
+        "The command line, or what the configuration asks of this query or connector, cannot be.";
+        "An export, file or connector that is named does not exist.", "A name is taken, such as that of a column of \
+         `meta_columns`.", "`--param` without `=`.",
         "Several exports, one of which writes to standard output.";
-        "Correct the command; `--help` is its manual."
+        "Correct what the message names; `--help` is the manual of a command."
     Network "network" exit "1":
         "A connection could not be made or broke. It was tried again as often as `max_retries` allows.";
         "The address or port is wrong.", "A firewall, proxy or the server's restart.", "TLS fails.";
@@ -209,7 +212,7 @@ explain! {
         "A value cannot be kept exactly as its column's type. Nothing is rounded, cut or replaced.";
         "A date beyond what Arrow holds, `infinity`, or a zero date.", "Text in a column of numbers (SQLite).",
         "A number with more digits than the `decimal(p,s)` that was asked for.";
-        "Override the type under `columns` or `types`, for example with `text` or `null`, or change the query."
+        "Override the type under `columns` or `types`, for example with `text`, or change the query."
     Unsupported "unsupported" exit "1":
         "The connector does not offer the call.";
         "An older plug-in.";
@@ -221,7 +224,8 @@ explain! {
     Cancelled "cancelled" exit "1":
         "The work was stopped on request.";
         "An administrator ended the session.", "A signal.";
-        "Run the same command again: it redoes what was not finished."
+        "Run the same command again: it redoes what was not finished. Chunked exports with `chunk_checkpoint` go on when it \
+         also has `--resume`."
     Internal "internal" exit "1":
         "A defect in a connector or in Rivet: a panic, or a broken promise of the contract.";
         "A plug-in of another version.", "A bug.";
@@ -251,10 +255,19 @@ explain! {
         "The stored cursor belongs to another column, type or source than is configured now. Going on would lose rows.";
         "`cursor_column` or the source was changed.";
         "Undo the change, or forget the cursor with `rivet state reset`, which exports everything again."
-    Stopped "signal" exit "130, 143":
-        "SIGINT or SIGTERM ended the run. Chunks that were done are kept.";
+    Unfinished "state.unfinished" exit "1":
+        "A chunked run of the export was interrupted, and this run was not told what to do about it; or it was told to \
+         `--resume`, and there is nothing to go on with.";
+        "A run with `chunk_checkpoint: true` failed or was stopped, and the next one has no `--resume`.", "The export was \
+         changed in between, so that the chunks that are done no longer belong to it.", "`--resume` after a run that \
+         finished.";
+        "Go on with `rivet run --resume`, or give the chunks up with `rivet state reset-chunks`. With nothing to go on with, \
+         run without `--resume`."
+    Stopped "signal" exit "129, 130, 143":
+        "SIGHUP, SIGINT or SIGTERM ended the run. With `chunk_checkpoint`, chunks that were done are kept.";
         "Ctrl-C, a deadline of the scheduler, a shutdown.";
-        "Run the same command again: it redoes what was not finished."
+        "Run the same command again: it redoes what was not finished. Chunked exports with `chunk_checkpoint` go on when it \
+         also has `--resume`."
 }
 
 #[cfg(test)]

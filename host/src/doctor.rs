@@ -52,7 +52,7 @@ pub fn examine(
 pub fn mistakes(file: &Path, error: &Error) -> Vec<Check> {
     match error {
         Error::Config(e) => e.diagnostics().iter().map(|mistake| Check::of_mistake(file, mistake)).collect(),
-        Error::Usage(e) | Error::Run(e) | Error::Refused(e) => {
+        Error::Usage(e) | Error::Run(e) | Error::Refused(e) | Error::Unfinished(e) => {
             vec![Check::failed(Kind::Config, file.display().to_string(), Problem::of_config(e))]
         }
         Error::State(_) | Error::Stopped(_) => Vec::new(),

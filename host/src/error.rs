@@ -36,6 +36,8 @@ pub enum Error {
     State(StateError),
     /// A data gate refused the result; nothing was published and nothing moved.
     Refused(rivet_plugin_api::Error),
+    /// A run that was interrupted stands in the way: the user says whether to go on with it.
+    Unfinished(rivet_plugin_api::Error),
     /// A signal ended the run.
     Stopped(i32),
 }
@@ -49,7 +51,7 @@ impl Error {
         match self {
             Self::Config(_) | Self::Usage(_) => exit::USAGE,
             Self::State(e) if matches!(e.kind(), StateErrorKind::Locked(_)) => exit::LOCKED,
-            Self::Run(_) | Self::State(_) => exit::FAILED,
+            Self::Run(_) | Self::State(_) | Self::Unfinished(_) => exit::FAILED,
             Self::Refused(_) => exit::REFUSED,
             Self::Stopped(signal) => 128 + u8::try_from(*signal).unwrap_or(0),
         }
@@ -59,9 +61,13 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Config(_) => None,
-            Self::Usage(e) | Self::Run(e) | Self::Refused(e) => e.hint_text().map(str::to_owned),
+            Self::Usage(e) | Self::Run(e) | Self::Refused(e) | Self::Unfinished(e) => e.hint_text().map(str::to_owned),
             Self::State(e) => e.hint(),
-            Self::Stopped(_) => Some("run the same command again: it redoes what was not finished".to_owned()),
+            Self::Stopped(_) => Some(
+                "run the same command again: it redoes what was not finished; chunked exports with `chunk_checkpoint` go on \
+                 when it also has `--resume`"
+                    .to_owned(),
+            ),
         }
     }
 
@@ -82,6 +88,7 @@ impl Error {
             Self::Run(e) if e.code_text() == Some(rivet_plugin_api::Error::CRASHED) => vec![Code::Crashed],
             Self::Run(e) => vec![Code::of(e.category())],
             Self::Refused(_) => vec![Code::Refused],
+            Self::Unfinished(_) => vec![Code::Unfinished],
             Self::State(e) => vec![match e.kind() {
                 StateErrorKind::Locked(_) => Code::Locked,
                 StateErrorKind::OtherCursor { .. } => Code::Cursor,
@@ -118,7 +125,7 @@ impl fmt::Display for Error {
                 Some(first) => f.write_str(&first.message),
                 None => f.write_str("the configuration is wrong"),
             },
-            Self::Usage(e) | Self::Run(e) | Self::Refused(e) => e.fmt(f),
+            Self::Usage(e) | Self::Run(e) | Self::Refused(e) | Self::Unfinished(e) => e.fmt(f),
             Self::State(e) => e.fmt(f),
             Self::Stopped(signal) => write!(f, "stopped by signal {signal}"),
         }

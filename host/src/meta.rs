@@ -86,7 +86,7 @@ impl MetaColumns {
 }
 
 /// The added columns, in the order and with the types of rivet 0.2, which had no run id.
-fn added(which: config::MetaColumns) -> Vec<Field> {
+pub fn added(which: config::MetaColumns) -> Vec<Field> {
     let instant = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     let all = [
         (which.exported_at, EXPORTED_AT, instant),

@@ -167,7 +167,10 @@ impl Catalog {
         names.dedup();
         let error = Error::config(text);
         if names.is_empty() {
-            error.hint("install the plug-in into one of these directories")
+            error.hint(
+                "no connector is installed at all: put `plugins` of the release beside this program, or name that directory by \
+                 --plugin-dir or RIVET_PLUGIN_PATH; the release in one file has them inside",
+            )
         } else {
             error.hint(did_you_mean(name, names, "the connectors found are"))
         }

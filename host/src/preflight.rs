@@ -4,6 +4,7 @@
 mod verdict;
 mod coverage;
 mod outline;
+mod note;
 mod warning;
 mod suggest;
 mod estimate;

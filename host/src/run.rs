@@ -80,7 +80,7 @@ fn summary_of(job: &Job<'_>, feed: &Feed, state: &State, options: Options, cance
             run.summary.validated = Some(false);
             Error::Refused(e)
         }
-        (_, e) => e,
+        (_, e) => named(e, &job.export.name),
     };
     run.summary.status = Status::Failed;
     (run.summary.rows, run.summary.files, run.summary.bytes) = (0, 0, 0);
@@ -100,6 +100,16 @@ fn summary_of(job: &Job<'_>, feed: &Feed, state: &State, options: Options, cance
         tracing::warn!("the failed run is missing in the history: {e}");
     }
     run.summary
+}
+
+/// An error that says which export it is about.
+fn named(error: Error, export: &str) -> Error {
+    match error {
+        Error::Run(e) if !e.to_string().contains(&format!("\"{export}\"")) => {
+            Error::Run(e.context(format!("could not run export \"{export}\"")))
+        }
+        error => error,
+    }
 }
 
 /// Whether files that were read back are not what was written.

@@ -76,12 +76,14 @@ impl Crew<'_> {
                 }
             }
         });
-        let mut failed = board.into_inner().unwrap_or_else(PoisonError::into_inner).failed;
+        let Board { chunks: left, mut failed } = board.into_inner().unwrap_or_else(PoisonError::into_inner);
         // Those that were stopped for another's failure only say so.
         failed.sort_by_key(|(index, error)| (is_cancelled(error), *index));
         let chunks = failed.iter().map(|(index, _)| index.to_string()).collect::<Vec<_>>().join(", ");
         let several = failed.len() > 1;
         match failed.into_iter().next() {
+            // A wish to stop was heard between two chunks.
+            None if !left.is_empty() => Err(ApiError::cancelled().into()),
             None => Ok(()),
             Some((_, Error::Run(e))) if several && !self.reading.stops_at_failure => {
                 Err(e.context(format!("chunks {chunks} failed, the first one")).into())

@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::print;
 use crate::cli::{ConfigArgs, ExportArgs, HistoryArgs, OutputArgs, StateCommand};
-use crate::clock;
 use crate::error::Result;
 use crate::state::{Intent, RunLock, State, chunk_table, cursor_table, file_table, metrics_table};
+use crate::{advice, clock};
 
 /// Runs `rivet state …`.
 pub fn state(command: &StateCommand) -> Result<u8> {
@@ -20,7 +20,12 @@ pub fn state(command: &StateCommand) -> Result<u8> {
             show(*output, &cursors, || cursor_table(&cursors))
         }
         StateCommand::Files { history: HistoryArgs { config, export, output }, last } => {
-            let files = look(config)?.map(|s| s.files(export.as_deref(), *last)).transpose()?.unwrap_or_default();
+            let state = look(config)?;
+            let files = state.as_ref().map(|s| s.files(export.as_deref(), *last)).transpose()?.unwrap_or_default();
+            let open = state.map(|s| s.unfinished_files(export.as_deref())).transpose()?.unwrap_or_default();
+            for (export, run, files) in &open {
+                warn_of_unfinished(export, run, *files);
+            }
             show(*output, &files, || file_table(&files))
         }
         StateCommand::Chunks { export: ExportArgs { config, export }, output } => {
@@ -54,6 +59,14 @@ fn look(config: &ConfigArgs) -> Result<Option<State>> {
     let state = State::open_read_only(&file)?;
     warn_of_neither(config, &file, state.is_some());
     Ok(state)
+}
+
+/// Files of a run are listed once it has succeeded.
+fn warn_of_unfinished(export: &str, run: &str, files: u64) {
+    let chunks = advice::command("state chunks", &format!("--export {export}"));
+    tracing::warn!(
+        "run {run} is not finished: files that it has written so far ({files}) are not listed; see {chunks}"
+    );
 }
 
 /// Without a run there is no state yet; without a configuration either, a name was mistyped.

@@ -91,6 +91,11 @@ pub(super) fn choose(found: &Found) -> Choice {
             } else if is_large(found) {
                 choice.warnings.push(format!("no index begins with \"{name}\": every run reads the whole table"));
             }
+            if column.nullable {
+                choice
+                    .warnings
+                    .push(format!("\"{name}\" can be NULL: rows without a value come with the first run only"));
+            }
             choice
         }
         (None, Some(column)) if is_large(found) => Choice {

@@ -3,6 +3,8 @@
 use rivet_plugin_api::Explanation;
 use serde::Serialize;
 
+use crate::column;
+
 /// How far an index helps.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -63,7 +65,7 @@ impl Plans {
     /// Whether `plan` finds its rows by an index on the key: one that the key leads, or, where the query calls the column
     /// otherwise, one that the condition on it brings in, or brings to be read in part.
     pub fn serves(&self, plan: &Explanation, key: &str) -> bool {
-        let leads = plan.index_columns.first().is_some_and(|column| column.eq_ignore_ascii_case(key));
+        let leads = plan.index_columns.first().is_some_and(|column| column::is_same(column, key));
         let of_base = self.base.as_ref().filter(|base| base.whole != Some(true)).and_then(|base| base.index.as_deref());
         plan.index.is_some() && (leads || (plan.whole != Some(true) && plan.index.as_deref() != of_base))
     }

@@ -6,12 +6,13 @@ use rivet_plugin_api::{
     TimeEncoding, Timeouts,
 };
 
-use crate::clock;
+use super::note;
 use crate::config::Mode;
 use crate::error::{Error, Result};
 use crate::plan::Job;
 use crate::reading::{Reading, incremental, ranges, split, time_window};
 use crate::state::State;
+use crate::{clock, column};
 
 /// The most seconds of server work for one question.
 const STATEMENT_S: u64 = 10;
@@ -78,6 +79,9 @@ impl Outline {
             }
         };
         outline.probe = outline.probe(&job.export.mode, columns);
+        if let Mode::Incremental { cursor_column, .. } = &job.export.mode {
+            outline.notes.extend(named(columns, cursor_column).and_then(note::nulls));
+        }
         outline.interrupted(job, state)?;
         Ok(outline)
     }
@@ -110,18 +114,18 @@ impl Outline {
             let (state, kind) = (state?, stored.as_ref()?.kind.as_ref()?);
             Some(state.cursor_value(&job.export.name, column, kind))
         };
+        let after = after().transpose()?.flatten();
+        let greatest = bounds.as_ref().and_then(|bounds| bounds.max.as_ref());
+        let behind =
+            after.as_ref().zip(greatest).and_then(|(after, greatest)| note::behind(job, column, after, greatest));
         let filter = match planned {
             Some(filter) => filter,
             // A run looks for the upper end first, and then reads the same rows.
-            None => Filter::Window {
-                column: column.to_owned(),
-                after: after().transpose()?.flatten(),
-                upto: None,
-                include_null: is_first,
-            },
+            None => Filter::Window { column: column.to_owned(), after, upto: None, include_null: is_first },
         };
         let cursor = stored.and_then(|stored| stored.value);
-        Ok(Self { run: vec![filter], bounds, declined: look.declined.take(), is_first, cursor, ..Self::default() })
+        let (declined, notes) = (look.declined.take(), behind.into_iter().collect());
+        Ok(Self { run: vec![filter], bounds, declined, is_first, cursor, notes, ..Self::default() })
     }
 
     fn chunked(column: &str, size: u64, dense: bool, look: &mut Look<'_, '_>) -> Result<Self> {
@@ -150,7 +154,7 @@ impl Outline {
         }
         let column = key(mode)?;
         let greatest = self.bounds.as_ref().and_then(|bounds| bounds.max.clone());
-        let from = greatest.or_else(|| recent(columns.iter().find(|c| c.name == column)?))?;
+        let from = greatest.or_else(|| recent(named(columns, column)?))?;
         let column = column.to_owned();
         Some(match mode {
             Mode::Chunked { .. } => Filter::Range { column, from: Some(from), to: None, include_null: false },
@@ -160,10 +164,14 @@ impl Outline {
 
     /// A run that was interrupted is redone as it was written down.
     fn interrupted(&mut self, job: &Job<'_>, state: Option<&State>) -> Result<()> {
-        let intent = state.map(|state| state.unfinished(&job.export.name)).transpose()?.flatten();
-        let Some(intent) = intent.filter(|intent| job.would_redo(intent)) else { return Ok(()) };
-        self.notes.push(format!("run {} was interrupted: the next run does the rest of it", intent.run_id));
-        if let Some(Reading { pieces, pending, .. }) = Reading::recorded(&job.export.mode, &intent)
+        let Some(state) = state else { return Ok(()) };
+        let Some(intent) = state.unfinished(&job.export.name)? else {
+            self.notes.extend(note::predecessor(job, state)?);
+            return Ok(());
+        };
+        self.notes.extend(note::interrupted(job, &intent));
+        if job.would_redo(&intent)
+            && let Some(Reading { pieces, pending, .. }) = Reading::recorded(&job.export.mode, &intent)
             && let (Some(first), Some(last)) = (pending.first(), pending.last())
         {
             let mut places = vec![*first, pending[pending.len() / 2], *last];
@@ -172,6 +180,10 @@ impl Outline {
         }
         Ok(())
     }
+}
+
+fn named<'a>(columns: &'a [Column], name: &str) -> Option<&'a Column> {
+    columns.get(column::place(columns.iter().map(|column| column.name.as_str()), name)?)
 }
 
 /// A value of the column's type that few rows are above.

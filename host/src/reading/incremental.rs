@@ -6,6 +6,7 @@ use rivet_plugin_api::abi::SourceHandle;
 use rivet_plugin_api::{Bounds, BoundsRequest, CursorValue, Error, Filter};
 
 use super::{Reading, lag};
+use crate::advice;
 use crate::config::CursorLag;
 use crate::error::Result;
 use crate::plan::Job;
@@ -59,7 +60,8 @@ pub fn plan_with(
     let Some(kind) = kind else { return Ok(Reading::of(planner.window(None, None, false))) };
     let after = state.cursor_value(export, column, &kind)?;
     if let Some(after) = after.as_ref().filter(|after| is_beyond_all(after)) {
-        let hint = format!("\"rivet state reset --export {export}\" begins anew; leave such rows out in the query");
+        let reset = advice::command("state reset", &format!("--export {export}"));
+        let hint = format!("{reset} begins anew; leave such rows out in the query");
         let text = format!("the cursor of export \"{export}\" is {after}, above which no value is ever found");
         return Err(Error::data(text).hint(hint).into());
     }

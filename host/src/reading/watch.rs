@@ -6,6 +6,8 @@ use arrow_array::{Array as _, RecordBatch};
 use arrow_schema::Schema;
 use rivet_plugin_api::{Category, Error, Filter, Result};
 
+use crate::column;
+
 /// Counts the rows of a window that have no cursor, and refuses rows that came after the window was planned.
 #[derive(Debug, Default)]
 pub struct Watch {
@@ -51,6 +53,5 @@ impl Watch {
 
 /// The column that a source finds under this name, whether or not it regards case.
 fn find(schema: &Schema, name: &str) -> Option<usize> {
-    let names = || schema.fields().iter().map(|field| field.name());
-    names().position(|n| n == name).or_else(|| names().position(|n| n.eq_ignore_ascii_case(name)))
+    column::place(schema.fields().iter().map(|field| field.name().as_str()), name)
 }

@@ -4,8 +4,8 @@ use rivet_plugin_api::{Cancel, Category, Error as ApiError};
 
 use super::Run;
 use crate::error::{Error, Result};
-use crate::secret;
 use crate::window::Open;
+use crate::{advice, secret};
 
 impl Run<'_> {
     /// What a failed attempt left is removed here, so its intent has nothing left to protect. It stays for the next
@@ -28,7 +28,8 @@ impl Run<'_> {
     pub(super) fn give_up(&self, open: &mut Open<'_>, error: &Error) -> Result<()> {
         let refused = matches!(error, Error::Refused(_));
         if !refused && open.is_resumable()? {
-            tracing::warn!("chunks that are done are kept: `rivet run --resume` goes on with the others");
+            let go_on = advice::command("run", &format!("--export {} --resume", self.job.export.name));
+            tracing::warn!("chunks that are done are kept: {go_on} goes on with the others");
             return Ok(());
         }
         if refused || open.may_have_left(error)? {

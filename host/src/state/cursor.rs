@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{Fault, Result, StateError, StateErrorKind};
 use super::{RunLock, State, rfc3339};
+use crate::column;
 
 /// A cursor as the file holds it. What rivet-cli 0.2 wrote has neither type, column nor source.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
@@ -85,10 +86,11 @@ impl State {
     /// [`StateErrorKind::Value`] when the text is no such value.
     pub fn cursor_value(&self, export: &str, column: &str, kind: &str) -> Result<Option<CursorValue>> {
         let Some(cursor) = self.cursor(export)? else { return Ok(None) };
-        for (what, stored, configured) in [("column", &cursor.column, column), ("type", &cursor.kind, kind)] {
-            if let Some(stored) = stored.as_deref().filter(|stored| *stored != configured) {
-                return Err(self.other_cursor(export, what, stored, configured));
-            }
+        if let Some(stored) = cursor.column.as_deref().filter(|stored| !column::is_same(stored, column)) {
+            return Err(self.other_cursor(export, "column", stored, column));
+        }
+        if let Some(stored) = cursor.kind.as_deref().filter(|stored| *stored != kind) {
+            return Err(self.other_cursor(export, "type", stored, kind));
         }
         let parse = |text: String| {
             parse_cursor(kind, &text).ok_or_else(|| {

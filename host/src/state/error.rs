@@ -8,6 +8,7 @@ use rivet_plugin_api::{Category, Error};
 use rusqlite::ErrorCode;
 
 use super::lock::LockedBy;
+use crate::advice;
 
 /// The result of every call on the state file.
 pub type Result<T, E = StateError> = std::result::Result<T, E>;
@@ -102,14 +103,14 @@ impl StateError {
             K::LockLost { .. } => "do not remove lock files of live runs; run the export again".into(),
             K::OtherCursor { export, what, .. } => {
                 let adopt = match *what {
-                    "source" => format!(
-                        "if it is the same data in another place: \"rivet state adopt --export {export}\" keeps the cursor; "
-                    ),
+                    "source" => {
+                        let adopt = advice::command("state adopt", &format!("--export {export}"));
+                        format!("if it is the same data in another place: {adopt} keeps the cursor; ")
+                    }
                     _ => String::new(),
                 };
-                format!(
-                    "{adopt}\"rivet state reset --export {export}\" forgets the cursor, so that the next run exports from the beginning"
-                )
+                let reset = advice::command("state reset", &format!("--export {export}"));
+                format!("{adopt}{reset} forgets the cursor, so that the next run exports from the beginning")
             }
             K::Sqlite(e) => match e.sqlite_error_code()? {
                 ErrorCode::DiskFull => "make room on the disk, then run again".into(),
@@ -168,6 +169,11 @@ impl fmt::Display for StateError {
             }
             K::Locked(by) => by.fmt(f),
             K::LockLost { export } => write!(f, "another run of export \"{export}\" took over its lock"),
+            // The configuration does not say it: the column has changed, or its values where a column has no type.
+            K::OtherCursor { export, what: "type", stored, configured } => write!(
+                f,
+                "the cursor of export \"{export}\" was stored for type \"{stored}\", but the column's type is now \"{configured}\""
+            ),
             K::OtherCursor { export, what, stored, configured } => write!(
                 f,
                 "the cursor of export \"{export}\" was stored for {what} \"{stored}\", but the configuration says \"{configured}\""

@@ -106,6 +106,18 @@ impl State {
         self.newest("file_manifest", FILE_COLUMNS, export, last, file_record)
     }
 
+    /// Runs that are not finished and have files already: export, run, and how many.
+    pub fn unfinished_files(&self, export: Option<&str>) -> Result<Vec<(String, String, u64)>> {
+        let select =
+            "SELECT r.export_name, r.run_id, count(*) FROM rivet_run r JOIN rivet_part p ON p.run_id = r.run_id
+                      WHERE r.status = 'open' AND (?1 IS NULL OR r.export_name = ?1) GROUP BY 1, 2 ORDER BY 1, 2";
+        self.read(|tx| {
+            let mut statement = tx.prepare(select)?;
+            let rows = statement.query_map([export], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
     fn newest<T>(
         &self,
         table: &str,

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::open::columns_of;
 use crate::config::Mode;
 use crate::error::Result;
+use crate::meta;
 use crate::plan::Job;
 use crate::state::{Intent, SchemaColumn};
 
@@ -27,13 +28,25 @@ pub(super) fn publish(
     redone: bool,
     destination: &mut DestinationHandle,
 ) -> Result<()> {
-    let columns = columns.map(<[_]>::to_vec).or_else(|| columns_of(intent));
+    let mut columns = columns.map(<[_]>::to_vec).or_else(|| columns_of(intent));
+    // What is remembered of a run's columns are those of the query; the files have more.
+    if let Some(columns) = &mut columns {
+        columns.extend(added(job));
+    }
     let mut content = serde_json::to_string_pretty(&document(job, intent, columns.as_deref())).unwrap_or_default();
     content.push('\n');
     let put = PutRequest { name: name(intent), content, replace: redone };
     let put = destination.put(&put).map_err(|e| e.context("could not write the manifest".to_owned()))?;
     tracing::info!("the manifest is {}", put.location);
     Ok(())
+}
+
+fn added(job: &Job<'_>) -> impl Iterator<Item = SchemaColumn> {
+    meta::added(job.export.meta_columns).into_iter().map(|field| SchemaColumn {
+        name: field.name().clone(),
+        data_type: format!("{:?}", field.data_type()),
+        nullable: Some(false),
+    })
 }
 
 /// Removes the manifest of an attempt that is given up.

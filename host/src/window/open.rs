@@ -7,11 +7,11 @@ use rivet_plugin_api::{Category, Error as ApiError, Part, WriteRequest};
 use serde_json::json;
 
 use super::{Window, manifest, sweep};
-use crate::clock;
 use crate::config::Mode;
 use crate::error::{Error, Result};
 use crate::reading::{Reading, cursor_of};
 use crate::state::{ChunkPlan, Commit, Intent, RunMetrics, SchemaChange, SchemaColumn};
+use crate::{advice, clock};
 
 /// What a single writer may hold in memory.
 const WRITER_BYTES: u64 = 48 << 20;
@@ -223,7 +223,7 @@ impl<'a> Open<'a> {
         }
         let (export, changes) = (&self.intent.export, SchemaChange::between(done, now).details().join("; "));
         let text = format!("the columns of export \"{export}\" are not those of the chunks that are done: {changes}");
-        let reset = format!("`rivet state reset-chunks --export {export}`");
+        let reset = advice::command("state reset-chunks", &format!("--export {export}"));
         Err(ApiError::config(text).hint(format!("restore the columns, or give the chunks up by {reset}")).into())
     }
 

@@ -4,6 +4,7 @@ use rivet_plugin_api::abi::DestinationHandle;
 use rivet_plugin_api::{Category, Error as ApiError, Part, PartStat};
 
 use super::Window;
+use crate::advice;
 use crate::config::Mode;
 use crate::error::{Error, Result};
 use crate::reading::Reading;
@@ -14,19 +15,20 @@ impl Window<'_> {
     pub fn check_resume(&self, resume: bool) -> Result<()> {
         let Mode::Chunked { checkpoint: true, dense: false, .. } = self.job.export.mode else { return Ok(()) };
         let name = &self.job.export.name;
-        let reset = format!("`rivet state reset-chunks --export {name}`");
-        let refuse = |text: String, hint: String| Err(Error::Run(ApiError::config(text).hint(hint)));
+        let reset = advice::command("state reset-chunks", &format!("--export {name}"));
+        let go_on = advice::command("run", &format!("--export {name} --resume"));
+        let refuse = |text: String, hint: String| Err(Error::Unfinished(ApiError::config(text).hint(hint)));
         match self.left.as_ref().filter(|left| left.mode == "chunked") {
             Some(left) if !self.is_same(left) => refuse(
                 format!(
                     "run {} of export \"{name}\" is in progress with another configuration (fingerprint mismatch)",
                     left.run_id
                 ),
-                format!("restore the configuration and use `--resume`, or give its chunks up by {reset}"),
+                format!("restore the configuration and go on with it by {go_on}, or give its chunks up by {reset}"),
             ),
             Some(left) if !resume => refuse(
                 format!("run {} of export \"{name}\" is in progress", left.run_id),
-                format!("go on with it by `--resume`, or give its chunks up by {reset}"),
+                format!("go on with it by {go_on}, or give its chunks up by {reset}"),
             ),
             None if self.predecessor_in_progress()? => refuse(
                 format!("rivet 0.2 left a chunked run of export \"{name}\" in progress, which cannot be resumed"),

@@ -225,6 +225,29 @@ fn ten_thousand_chunks_take_little_memory() {
     assert_eq!(chunks.stdout.lines().filter(once).count(), 10_001, "and one for rows without a key");
 }
 
+/// A wish to stop that comes while a chunk becomes visible is heard after it: the others are still to be read.
+#[test]
+fn a_run_that_is_stopped_between_two_chunks_is_not_done() {
+    if !Command::new("strace").args(["-o", "/dev/null", "true"]).output().is_ok_and(|o| o.status.success()) {
+        return skip("a signal at a system call needs strace and the right to trace");
+    }
+    let sandbox = Sandbox::new();
+    database(&sandbox, HUNDRED);
+    sandbox.write("rivet.yaml", &config("chunk_size: 30\n    chunk_checkpoint: true\n    manifest: true"));
+    let mut strace = sandbox.command("strace");
+    strace.args(["-f", "-o", "/dev/null", "-e", "trace=linkat"]);
+    strace.args(["-e", "inject=linkat:signal=TERM:delay_exit=500000:when=1"]);
+    let outcome = Outcome::of(strace.arg(built().join("rivet")).args(["run", "-c", "rivet.yaml"]));
+    outcome.expect(143, &["stopped by signal 15", "when it also has `--resume`"]);
+    assert_eq!(sandbox.out().len(), 1, "{:?}: one chunk and no manifest", sandbox.out());
+    let refused = sandbox.rivet(&["run", "-c", "rivet.yaml"]);
+    refused
+        .expect(1, &["is in progress", "`rivet run --config rivet.yaml --export orders --resume`", "state.unfinished"]);
+    let check = sandbox.rivet(&["check", "-c", "rivet.yaml"]);
+    check.expect(0, &["is in progress:", "--export orders --resume` goes"]);
+    sandbox.rivet(&["run", "-c", "rivet.yaml", "--resume"]).expect(0, &["rows:        100", "files:       4"]);
+}
+
 /// What is forced to disk while chunks come and go is a matter of time and not of their number.
 #[test]
 fn chunks_are_not_forced_to_disk_one_by_one() {

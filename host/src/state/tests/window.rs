@@ -172,7 +172,10 @@ fn a_cursor_of_something_else_is_refused() {
         let refused = state.cursor_value("orders", column, kind).unwrap_err();
         assert!(matches!(refused.kind(), StateErrorKind::OtherCursor { what: w, .. } if *w == what), "{refused}");
         let hint = refused.hint().unwrap();
-        assert!(hint.contains("rivet state reset --export orders") && !hint.contains("adopt"), "{hint}");
+        assert!(
+            hint.contains("rivet state reset --config rivet.yaml --export orders") && !hint.contains("adopt"),
+            "{hint}"
+        );
     }
 }
 
@@ -198,7 +201,10 @@ fn a_cursor_knows_its_source_by_its_options_or_by_its_place() {
             .ends_with("stored for source \"db://h/shop two\", but the configuration says \"db://h/other\"")
     );
     let hint = refused.hint().unwrap();
-    assert!(hint.contains("rivet state adopt --export orders") && hint.contains("rivet state reset"), "{hint}");
+    assert!(
+        hint.contains("`rivet state adopt --config rivet.yaml --export orders`") && hint.contains("rivet state reset"),
+        "{hint}"
+    );
     assert!(is("b", None).is_err());
     // Without a place, as earlier versions stored it.
     store("orders_r2", origin("a", None));
