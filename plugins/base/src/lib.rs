@@ -3,7 +3,8 @@
 //! * `destination`: encoders from Arrow batches to files, and a writer that rotates, checks and publishes parts. A
 //!   file-like destination implements `Store` and hands it to `PartWriter`; the rest of a
 //!   [`BatchWriter`](rivet_plugin_api::BatchWriter) is here.
-//! * `source`: `batch` cuts rows into batches by rows and by bytes, `sql` finds where the user's statement ends.
+//! * `source`: `batch` cuts rows into batches by rows and by bytes, `sql` finds where the user's statement ends, and
+//!   which of its columns a name means.
 //! * `network`: `net` reads connection options and URLs, connects, and encrypts.
 //! * `object`: `object` makes a destination of a bucket; a connector says where it is and how requests are signed.
 

@@ -1,11 +1,15 @@
-//! SQL text: its tokens as far as quotes and comments go, where the user's one statement begins and ends, and the
-//! values of its parameters.
+//! SQL text: its tokens as far as quotes and comments go, where the user's one statement begins and ends, what limits it,
+//! the values of its parameters, and which of its columns a name means.
 
 use rivet_plugin_api::{Error, Result};
 
+mod limit;
 mod params;
+mod place;
 
+pub use limit::no_limit;
 pub use params::{bind, unbind};
+pub use place::place;
 
 /// Whose rules decide what is a string, a name or a comment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

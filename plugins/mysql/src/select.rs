@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_schema::{Schema, SchemaRef};
-use rivet_plugin_api::suggest::did_you_mean;
 use rivet_plugin_api::{Error, Filter, NULLABLE, ReadRequest, Result};
+use rivet_plugin_base::sql;
 
 use crate::filter;
 use crate::key::ordered;
@@ -99,12 +99,7 @@ impl Relation {
     }
 }
 
+/// Where `columns` has the column that the user calls `name`: see [`sql::place`].
 pub(crate) fn place(columns: &[Planned], name: &str) -> Result<usize> {
-    columns.iter().position(|c| c.name == name).ok_or_else(|| {
-        Error::config(format!("the query does not return a column \"{name}\"")).hint(did_you_mean(
-            name,
-            columns.iter().map(|c| c.name.as_str()),
-            "it returns",
-        ))
-    })
+    sql::place(columns.iter().map(|c| c.name.as_str()), name)
 }

@@ -12,7 +12,7 @@ use crate::options::{Options, SCHEME, Target};
 use crate::reader::{Reader, Slot, release};
 use crate::select::{Relation, Select};
 use crate::session::{self, Watch};
-use crate::sql::statement;
+use crate::sql::{read_statement, statement};
 use crate::types::{Planned, plan};
 use crate::wire::{Connection, Prepared, RowStream};
 use crate::{bounds, explain, filter, tables};
@@ -84,7 +84,7 @@ impl Source for Mysql {
     fn count(&mut self, request: &ReadRequest, context: &Context) -> Result<u64> {
         no_snapshot(request.snapshot.as_deref())?;
         let rows = self.in_transaction(&request.timeouts, context, |connection| {
-            let query = statement(&request.query, &request.params, connection.quotes())?;
+            let query = read_statement(request, connection.quotes())?;
             let columns = described_columns(connection, &query, &request.mapping)?;
             let relation = Relation::new(&query, &columns, connection.server());
             let rows = filter::rows(&relation, &columns, &request.filter)?;
@@ -108,7 +108,7 @@ impl Source for Mysql {
     fn explain(&mut self, request: &ReadRequest, context: &Context) -> Result<Explanation> {
         no_snapshot(request.snapshot.as_deref())?;
         self.in_transaction(&request.timeouts, context, |connection| {
-            let query = statement(&request.query, &request.params, connection.quotes())?;
+            let query = read_statement(request, connection.quotes())?;
             let columns = described_columns(connection, &query, &request.mapping)?;
             let select = Select::new(&query, &columns, request, connection.server())?;
             explain::explain(connection, select.sql.as_deref().unwrap_or(&query))
@@ -151,7 +151,7 @@ impl Mysql {
 /// Sends the query; what comes back tells where the stream stands and what its batches look like.
 fn start(connection: &mut Connection, request: &ReadRequest) -> Result<(RowStream, BatchBuilder)> {
     session::begin(connection, &request.timeouts, Watch::Client)?;
-    let query = statement(&request.query, &request.params, connection.quotes())?;
+    let query = read_statement(request, connection.quotes())?;
     let (columns, mut prepared) = columns(connection, &query, &request.mapping)?;
     let select = Select::new(&query, &columns, request, connection.server())?;
     if let Some(sql) = &select.sql {

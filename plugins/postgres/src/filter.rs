@@ -1,6 +1,7 @@
 //! Which rows: a filter as the relation of a statement, around the user's query.
 
 use rivet_plugin_api::{CursorValue, Error, Filter, Result, TimeEncoding};
+use rivet_plugin_base::sql::{Dialect, no_limit};
 
 use crate::key::{Is, Key, Kind};
 use crate::select::relation;
@@ -15,6 +16,7 @@ pub(crate) fn rows(query: &str, columns: &[Planned], filter: &Filter) -> Result<
     let condition = match filter {
         Filter::All => None,
         Filter::Window { column, after, upto, include_null } => {
+            no_limit(query, Dialect::Postgres)?;
             let key = Key::new(columns, column)?;
             between(&key, [(Is::Above, after), (Is::AtMost, upto)], *include_null)?
         }

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_schema::{Field, Schema, SchemaRef};
-use rivet_plugin_api::suggest::did_you_mean;
 use rivet_plugin_api::{Error, Filter, NULLABLE, ReadRequest, Result};
+use rivet_plugin_base::sql;
 
 use crate::filter;
 use crate::types::{Decoder, Fetch, Planned};
@@ -98,13 +98,7 @@ fn alias(index: usize) -> String {
     format!("_rivet_{index}")
 }
 
-/// Where `columns` has the column `name`.
+/// Where `columns` has the column that the user calls `name`: see [`sql::place`].
 pub(crate) fn place(columns: &[Planned], name: &str) -> Result<usize> {
-    columns.iter().position(|c| c.name == name).ok_or_else(|| {
-        Error::config(format!("the query does not return a column \"{name}\"")).hint(did_you_mean(
-            name,
-            columns.iter().map(|c| c.name.as_str()),
-            "it returns",
-        ))
-    })
+    sql::place(columns.iter().map(|c| c.name.as_str()), name)
 }

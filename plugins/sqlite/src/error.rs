@@ -1,10 +1,17 @@
 //! SQLite's result codes as errors of the contract: what the host or the user does next, and the extended code's name.
 
-use rivet_plugin_api::{Category, Error};
+use rivet_plugin_api::{Category, CursorValue, Error};
 use rusqlite::ErrorCode as E;
 use rusqlite::ffi;
+use rusqlite::types::ValueRef;
 
 use crate::options::Location;
+
+/// What the message of the functions that read dates and timestamps begins with; the value that is none follows.
+pub(crate) const NO_TIME: &str = "no date or timestamp: ";
+
+/// The most characters of a text, and digits of a blob, that a message shows.
+const MOST_SHOWN: usize = 60;
 
 /// The error of a statement.
 pub(crate) fn driver(error: rusqlite::Error) -> Error {
@@ -39,6 +46,13 @@ pub(crate) fn opening(error: rusqlite::Error, location: &Location) -> Error {
 }
 
 fn failure(code: ffi::Error, message: String) -> Error {
+    if let Some(value) = message.strip_prefix(NO_TIME) {
+        let text =
+            format!("the date or timestamp column that selects or orders rows holds a value that is none: {value}");
+        return Error::data(text)
+            .code(name(ffi::SQLITE_MISMATCH))
+            .hint("correct the value, or make the column a number or text with CAST in the query");
+    }
     let category = match code.code {
         E::OperationInterrupted => return Error::cancelled().code(name(code.extended_code)),
         E::DatabaseBusy | E::FileLockingProtocolFailed => Category::Timeout,
@@ -55,15 +69,38 @@ fn failure(code: ffi::Error, message: String) -> Error {
         E::DatabaseBusy => {
             error.hint("a writer holds the lock: raise the lock timeout, or switch the database to WAL mode")
         }
-        // Only the function that compares timestamps raises this code while reading.
-        E::TypeMismatch => {
-            Error::data("the date or timestamp column that selects or orders rows holds a value that is none")
-                .code(name(code.extended_code))
-                .hint("correct the value, or make the column a number or text with CAST in the query")
-        }
         E::DatabaseCorrupt => error.hint("run PRAGMA integrity_check on the database, or restore it from a backup"),
         _ => error,
     }
+}
+
+/// A value for a message: one line, shortened, and of a form that tells its storage class.
+pub(crate) fn shown(value: ValueRef<'_>) -> String {
+    match value {
+        ValueRef::Null => "NULL".to_owned(),
+        ValueRef::Integer(value) => value.to_string(),
+        ValueRef::Real(value) if value.is_infinite() => if value > 0.0 { "Inf" } else { "-Inf" }.to_owned(),
+        // With a point or an exponent, so that it is no integer and not hundreds of digits long.
+        ValueRef::Real(value) => format!("{value:?}"),
+        ValueRef::Text(text) => {
+            // No character has more than four bytes.
+            let begin = String::from_utf8_lossy(&text[..text.len().min(4 * (MOST_SHOWN + 1))]);
+            let line: String = begin.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+            format!("\"{}\"", shortened(&line))
+        }
+        ValueRef::Blob(blob) => {
+            let begin = blob.iter().take(MOST_SHOWN).copied().collect();
+            format!("x'{}'", shortened(&CursorValue::Bytes(begin).to_string()))
+        }
+    }
+}
+
+/// The first [`MOST_SHOWN`] characters of `text`, the last of which says that there are more.
+fn shortened(text: &str) -> String {
+    if text.chars().count() <= MOST_SHOWN {
+        return text.to_owned();
+    }
+    text.chars().take(MOST_SHOWN - 1).chain(['…']).collect()
 }
 
 /// ` at line 2, column 5`, where `before` is the text before that place.
@@ -146,6 +183,25 @@ mod tests {
             (ffi::SQLITE_FULL, Category::Capacity, "SQLITE_FULL"),
         ] {
             assert_eq!((of(code).category(), of(code).code_text()), (category, Some(name)));
+        }
+    }
+
+    #[test]
+    fn values_are_shown_in_one_short_line() {
+        let (long, wide) = ("x".repeat(61), "漢".repeat(1000));
+        for (value, expected) in [
+            (ValueRef::Null, "NULL".to_owned()),
+            (ValueRef::Integer(-7), "-7".to_owned()),
+            (ValueRef::Real(7.0), "7.0".to_owned()),
+            (ValueRef::Real(f64::NEG_INFINITY), "-Inf".to_owned()),
+            (ValueRef::Text(b"a\n\0b\xff"), "\"a\u{fffd}\u{fffd}b\u{fffd}\"".to_owned()),
+            (ValueRef::Text(&long.as_bytes()[1..]), format!("\"{}\"", &long[1..])),
+            (ValueRef::Text(long.as_bytes()), format!("\"{}…\"", &long[2..])),
+            (ValueRef::Text(wide.as_bytes()), format!("\"{}…\"", "漢".repeat(59))),
+            (ValueRef::Blob(b"\x00\xff"), "x'00ff'".to_owned()),
+            (ValueRef::Blob(&[1; 31]), format!("x'{}0…'", "01".repeat(29))),
+        ] {
+            assert_eq!(shown(value), expected);
         }
     }
 

@@ -1,10 +1,12 @@
 //! A read request as SQL: the user's query as a common table expression with columns of our own names, and around it
 //! the filter. Values are bound, and names of the user's columns never reach the text, so nothing needs quoting.
 
-use rivet_plugin_api::{BoundsRequest, CursorValue, Error, Filter, ReadRequest, Result, TimeEncoding};
+use rivet_plugin_api::{CursorValue, Error, Filter, ReadRequest, Result, TimeEncoding};
+use rivet_plugin_base::sql::{Dialect, no_limit};
 use rusqlite::types::{Value, ValueRef};
 
 use crate::batch::exact_real;
+use crate::error::shown;
 use crate::query::Query;
 use crate::time::{parse_date, parse_timestamp};
 use crate::types::{Kind, Typed};
@@ -57,30 +59,35 @@ pub(crate) fn count(query: &Query, typed: &[Typed], request: &ReadRequest) -> Re
     Ok(Statement { sql, values: scope.values, columns: Vec::new() })
 }
 
-/// Whether `filter` compares what is computed from a column, and nothing else that an index could serve.
-pub(crate) fn is_computed(query: &Query, typed: &[Typed], filter: &Filter) -> Result<bool> {
-    let Filter::Since { column, .. } = filter else { return Ok(false) };
-    Ok(matches!(typed[query.column(column)?].kind, Kind::Date | Kind::Timestamp))
-}
-
-/// The statement that finds one bound with `function`, which is `min` or `max`: an index answers only one of them.
-pub(crate) fn bound(query: &Query, typed: &[Typed], request: &BoundsRequest, function: &str) -> Result<Statement> {
-    let column = query.column(&request.column)?;
-    let mut scope = Scope::new(query, typed);
+/// The statements that find the least and the greatest value of a column. An index answers only one of them at a time;
+/// what is computed takes a pass over all rows, which had better be a single one.
+pub(crate) fn bounds(
+    query: &Query,
+    typed: &[Typed],
+    column: usize,
+    above: Option<&CursorValue>,
+    frugal: bool,
+) -> Result<Vec<Statement>> {
+    let kind = typed[column].kind;
     // The text of dates sorts like them, and only that is in an index. Whatever else is there, a run will find.
-    if request.frugal && typed[column].kind == Kind::Date {
-        scope.plain_dates = true;
-    }
-    let key = scope.key(column);
-    let condition = match &request.above {
-        Some(above) if scope.plain_dates => {
-            format!(" WHERE {key} > {}", scope.parameter(Value::Text(above.to_string())))
-        }
-        Some(above) => format!(" WHERE {key} > {}", scope.bind(column, above)?),
-        None => String::new(),
+    let plain_dates = frugal && kind == Kind::Date;
+    let passes: &[&[&str]] =
+        if kind.is_computed() && !plain_dates { &[&["min", "max"]] } else { &[&["min"], &["max"]] };
+    let statement = |functions: &&[&str]| {
+        let mut scope = Scope { plain_dates, ..Scope::new(query, typed) };
+        let key = scope.key(column);
+        let condition = match above {
+            Some(above) if plain_dates => {
+                format!(" WHERE {key} > {}", scope.parameter(Value::Text(above.to_string())))
+            }
+            Some(above) => format!(" WHERE {key} > {}", scope.bind(column, above)?),
+            None => String::new(),
+        };
+        let ends = functions.iter().map(|function| format!("{function}({key})")).collect::<Vec<_>>().join(", ");
+        let sql = format!("{} SELECT {ends} FROM {}{condition}", scope.with, scope.name);
+        Ok(Statement { sql, values: scope.values, columns: Vec::new() })
     };
-    let sql = format!("{} SELECT {function}({key}) FROM {}{condition}", scope.with, scope.name);
-    Ok(Statement { sql, values: scope.values, columns: Vec::new() })
+    passes.iter().map(statement).collect()
 }
 
 /// The value of a bound, `None` without rows.
@@ -104,7 +111,9 @@ pub(crate) fn cursor_value(column: &Typed, value: ValueRef<'_>) -> Result<Option
         _ => None,
     };
     cursor.map(Some).ok_or_else(|| {
-        Error::data(format!("column \"{}\" holds a value that is no {}", column.name, column.kind))
+        // Its target is text, for the digits that no other type keeps.
+        let kind = if column.kind == Kind::Numeric { "number".to_owned() } else { column.kind.to_string() };
+        Error::data(format!("column \"{}\" holds {}, which is no {kind}", column.name, shown(value)))
             .hint("correct the value, leave its rows out in the query, or use another column")
     })
 }
@@ -177,6 +186,7 @@ impl<'a> Scope<'a> {
         match filter {
             Filter::All => Ok(None),
             Filter::Window { column, after, upto, include_null } => {
+                no_limit(&self.query.text, Dialect::Sqlite)?;
                 self.between(column, [(">", after), ("<=", upto)], *include_null)
             }
             Filter::Range { column, from, to, include_null } => {

@@ -1,8 +1,7 @@
 //! The user's query: one statement that only reads, and the names of its columns with what their tables declare.
 
-use rivet_plugin_api::suggest::did_you_mean;
 use rivet_plugin_api::{Error, Params, Result};
-use rivet_plugin_base::sql::{Dialect, Tokens, bind, statement, unbind};
+use rivet_plugin_base::sql::{Dialect, Tokens, bind, place, statement, unbind};
 use rusqlite::{Connection, Statement};
 
 use crate::error::of_query;
@@ -47,16 +46,9 @@ impl Query {
         Ok(Self { text: text.to_owned(), columns: columns(connection, &statement) })
     }
 
-    /// The number of the column called `name`, which SQLite compares without regard to ASCII case.
+    /// The number of the column that the user calls `name`.
     pub(crate) fn column(&self, name: &str) -> Result<usize> {
-        self.columns.iter().position(|c| c.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
-            let known = self.columns.iter().map(|c| c.name.as_str());
-            Error::config(format!("the query has no column \"{name}\"")).hint(did_you_mean(
-                name,
-                known,
-                "its columns are",
-            ))
-        })
+        place(self.columns.iter().map(|c| c.name.as_str()), name)
     }
 }
 

@@ -2,8 +2,8 @@
 //! that the host's wish to stop reaches it.
 
 use rivet_plugin_api::{
-    BatchReader, Bounds, BoundsRequest, Column, Context, DescribeRequest, Description, Explanation, Filter, Locations,
-    Probe, ReadRequest, Result, Source, SourceCapabilities, Tables, TablesRequest, Timeouts,
+    BatchReader, Bounds, BoundsRequest, Column, Context, CursorValue, DescribeRequest, Description, Explanation,
+    Locations, Probe, ReadRequest, Result, Source, SourceCapabilities, Tables, TablesRequest, Timeouts,
 };
 use rusqlite::{Connection, params_from_iter};
 
@@ -13,7 +13,7 @@ use crate::frugal::{counts, within_budget};
 use crate::options::{Location, Options};
 use crate::query::Query;
 use crate::reader::{Reader, typed, typed_frugally};
-use crate::types::{Overrides, UNDECIDED};
+use crate::types::{Overrides, Typed, UNDECIDED};
 use crate::worker::{look, run};
 use crate::{explain, tables};
 
@@ -95,9 +95,7 @@ impl Source for Sqlite {
             let query = Query::check(connection, &request.query, &request.params)?;
             let decide = if request.frugal { typed_frugally } else { typed };
             let typed = decide(connection, &query, &Overrides::check(&request.mapping)?)?;
-            let is_filtered = request.filter != Filter::All;
-            let unindexable = filter::is_computed(&query, &typed, &request.filter)?;
-            explain::explain(connection, &filter::read(&query, &typed, &request)?, is_filtered, unindexable)
+            explain::explain(connection, &query, &typed, &request)
         })
     }
 
@@ -107,19 +105,20 @@ impl Source for Sqlite {
             let query = Query::check(connection, &request.query, &request.params)?;
             let decide = if request.frugal { typed_frugally } else { typed };
             let typed = decide(connection, &query, &Overrides::check(&request.mapping)?)?;
-            let column = &typed[query.column(&request.column)?];
-            let bound = |function| {
-                let statement = filter::bound(&query, &typed, &request, function)?;
-                one(connection, statement, |row| Ok(filter::cursor_value(column, row.get_ref(0)?)))
-                    .map_err(|e| e.context(format!("could not find the bounds of column \"{}\"", column.name)))?
+            let index = query.column(&request.column)?;
+            let column = &typed[index];
+            let statements = filter::bounds(&query, &typed, index, request.above.as_ref(), request.frugal)?;
+            let both = || {
+                let found = statements.iter().map(|statement| ends(connection, statement, column));
+                Ok(found.collect::<Result<Vec<_>>>()?.concat())
             };
-            let both = || Ok((bound("min")?, bound("max")?));
             let found = if request.frugal { frugally(connection, &query, both)? } else { Some(both()?) };
-            let Some((min, max)) = found else {
+            let Some(mut found) = found else {
                 let reason = format!("no index leads SQLite to the least and the greatest \"{}\"", column.name);
                 return Ok(Bounds { declined: Some(reason), ..Bounds::default() });
             };
             let now = request.now.then(|| clock(connection)).transpose()?;
+            let (max, min) = (found.pop().flatten(), found.pop().flatten());
             Ok(Bounds { min, max, now, place: Some(place), ..Bounds::default() })
         })
     }
@@ -134,7 +133,8 @@ impl Source for Sqlite {
         run(&self.location, request.timeouts, context, move |connection| {
             let query = Query::check(connection, &request.query, &request.params)?;
             let typed = typed(connection, &query, &Overrides::check(&request.mapping)?)?;
-            one(connection, filter::count(&query, &typed, &request)?, |row| row.get::<_, i64>(0)).map(i64::unsigned_abs)
+            one(connection, &filter::count(&query, &typed, &request)?, |row| row.get::<_, i64>(0))
+                .map(i64::unsigned_abs)
         })
     }
 }
@@ -150,13 +150,24 @@ fn clock(connection: &Connection) -> Result<i64> {
     connection.query_row(milliseconds, [], |row| row.get::<_, i64>(0)).map(|ms| ms * 1000).map_err(driver)
 }
 
+/// What a statement of [`filter::bounds`] finds of `column`.
+fn ends(connection: &Connection, statement: &Statement, column: &Typed) -> Result<Vec<Option<CursorValue>>> {
+    let values = |row: &rusqlite::Row<'_>| {
+        let count = row.as_ref().column_count();
+        let value = |place| Ok(filter::cursor_value(column, row.get_ref(place)?));
+        (0..count).map(value).collect::<rusqlite::Result<Result<Vec<_>>>>()
+    };
+    one(connection, statement, values)
+        .map_err(|e| e.context(format!("could not find the bounds of column \"{}\"", column.name)))?
+}
+
 /// The one row of a statement.
 fn one<T>(
     connection: &Connection,
-    statement: Statement,
+    statement: &Statement,
     read: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
 ) -> Result<T> {
-    connection.query_row(&statement.sql, params_from_iter(statement.values), read).map_err(driver)
+    connection.query_row(&statement.sql, params_from_iter(&statement.values), read).map_err(driver)
 }
 
 /// What an operator should know.

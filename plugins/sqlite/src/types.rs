@@ -45,6 +45,11 @@ impl Kind {
         })
     }
 
+    /// Whether keys are computed from the text of the column, so that they are in no index on it.
+    pub(crate) fn is_computed(self) -> bool {
+        matches!(self, Self::Date | Self::Timestamp)
+    }
+
     pub(crate) fn data_type(self) -> DataType {
         match self {
             Self::Int64 => DataType::Int64,

@@ -14,7 +14,7 @@ use rusqlite::trace::{TraceEvent, TraceEventCodes};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, InterruptHandle, OpenFlags, ffi};
 
-use crate::error::{driver, opening};
+use crate::error::{NO_TIME, driver, opening, shown};
 use crate::frugal;
 use crate::options::Location;
 use crate::time::{parse_date, parse_timestamp};
@@ -207,14 +207,18 @@ fn log(event: TraceEvent<'_>) {
     }
 }
 
-/// Text as `parse` reads it. The error names no column: the caller, who knows it, does.
+/// Text as `parse` reads it. The error names no column: the caller, who knows it, does. Of an error of a function SQLite
+/// keeps either the code or the text.
 fn read<T>(value: ValueRef<'_>, parse: fn(&[u8]) -> Option<T>) -> rusqlite::Result<Option<T>> {
     match value {
         ValueRef::Null => Some(None),
         ValueRef::Text(text) => parse(text).map(Some),
         _ => None,
     }
-    .ok_or(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_MISMATCH), None))
+    .ok_or_else(|| {
+        let message = format!("{NO_TIME}{}", shown(value));
+        rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_MISMATCH), Some(message))
+    })
 }
 
 /// Unlike SQLite's own busy timeout, this wait ends when the host wants to stop, and can be without limit.
