@@ -65,7 +65,7 @@ fn acceptable(facts: Facts<'_>, rows: &str) -> Option<String> {
 /// The index that is missing.
 fn remedy(facts: Facts<'_>) -> String {
     match facts.mode {
-        Mode::TimeWindow { column, .. } if facts.unindexable => {
+        Mode::TimeWindow { column, .. } | Mode::Incremental { cursor_column: column, .. } if facts.unindexable => {
             format!("No index could serve '{column}': the source computes the time of each row to compare it.")
         }
         Mode::Full => "Add an indexed cursor column and switch to incremental mode.".to_owned(),
