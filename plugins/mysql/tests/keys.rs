@@ -14,7 +14,7 @@ use common::{on_each_server, read, request};
 #[expect(dead_code, reason = "shared with tests that need more")]
 mod common;
 
-const QUERY: &str = "SELECT 1 AS id, 10 AS `userId` UNION ALL SELECT 2, 20 ORDER BY id";
+const QUERY: &str = "SELECT * FROM (SELECT 1 AS id, 10 AS `userId` UNION ALL SELECT 2, 20) AS t ORDER BY id";
 
 fn bounds(source: &mut Mysql, query: &str, column: &str) -> Result<Bounds, Error> {
     let request = BoundsRequest { query: query.into(), column: column.into(), ..BoundsRequest::default() };

@@ -137,6 +137,9 @@ fn gates_and_the_state_file() {
     };
     sandbox.run(&by("id"));
     shows(&sandbox, &sandbox.try_run(&by("born")), 1, "state.cursor");
+    let chunked = "    mode: chunked\n    chunk_column: id\n    chunk_checkpoint: true\n    format:";
+    sandbox.write("rivet.yaml", &GOOD.replace("    format:", chunked));
+    shows(&sandbox, &sandbox.rivet(&["run", "-c", "rivet.yaml", "--resume"]), 1, "state.unfinished");
     sandbox.write(".rivet_state.db", "this is no database, and must not become one");
     shows(&sandbox, &sandbox.try_run(GOOD), 1, "state.file");
 }
