@@ -23,6 +23,7 @@ mod version;
 mod layout;
 pub mod arrow;
 mod vet;
+mod sized;
 mod guard;
 mod log;
 mod table;

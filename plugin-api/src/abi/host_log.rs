@@ -17,7 +17,7 @@ use tracing::subscriber::Interest;
 use tracing::{Callsite, Event, Level, Metadata};
 
 use super::log::LogValue;
-use super::{RvField, RvLog, RvStr};
+use super::{RvField, RvLog, RvStr, sized};
 
 /// What the host remembers for one plug-in's logging.
 pub struct PluginLog {
@@ -175,7 +175,7 @@ fn site(
 
 pub(super) extern "C" fn log(ctx: *mut c_void, event: *const RvLog) {
     // SAFETY: `ctx` is the leaked `PluginLog` of this plug-in; the event and all it names are readable for the call.
-    let (plugin, event) = unsafe { (&*ctx.cast::<PluginLog>(), &*event) };
+    let (plugin, event) = unsafe { (&*ctx.cast::<PluginLog>(), sized::copied(event)) };
     // SAFETY: as above.
     let fields: &[RvField] = unsafe {
         if event.fields.is_null() { &[] } else { std::slice::from_raw_parts(event.fields, event.n_fields as usize) }
