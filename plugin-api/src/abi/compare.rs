@@ -212,8 +212,7 @@ mod tests {
             <RvTables as StableAbi>::LAYOUT
         }
 
-        pub static HEADER: RvRustHeader =
-            RvRustHeader { abi_stable: abi_stable::library::AbiHeader::VALUE, tables };
+        pub static HEADER: RvRustHeader = RvRustHeader { abi_stable: abi_stable::library::AbiHeader::VALUE, tables };
     }
 
     later!(longer, u32, RvLog, { budget: u64, offer: *const c_void });

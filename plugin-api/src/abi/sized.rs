@@ -80,6 +80,10 @@ mod tests {
         const LEAST: usize = 8;
     }
 
+    /// The same as it was before.
+    #[repr(C, align(8))]
+    struct Short([u32; 2]);
+
     #[test]
     fn a_struct_is_read_as_far_as_it_reaches() {
         for (struct_size, later) in [(0, 0), (8, 0), (16, 3), (4000, 3)] {
@@ -88,9 +92,9 @@ mod tests {
             let copy = unsafe { copied(&raw const grown) };
             assert_eq!((copy.first, copy.later), (2, later), "{struct_size}");
         }
-        let short: [u32; 2] = [8, 2];
+        let short = Short([8, 2]);
         // SAFETY: it says that it is shorter than the type, and nothing behind its end is read.
-        let copy = unsafe { copied(short.as_ptr().cast::<Grown>()) };
+        let copy = unsafe { copied((&raw const short).cast::<Grown>()) };
         assert_eq!((copy.struct_size, copy.first, copy.later), (8, 2, 0));
     }
 }
