@@ -76,6 +76,7 @@ fn init_logging() {
     let lines = fmt::layer().log_internal_errors(false).with_writer(|| secret::RedactedStderr);
     let lines = lines.with_ansi(report::has_colours());
     tracing_subscriber::registry().with(log_filter()).with(lines).with(event::Warnings).init();
+    rivet_plugin_api::abi::redact_events(secret::redact);
 }
 
 fn log_filter() -> EnvFilter {
