@@ -13,7 +13,7 @@ mod spawn;
 use std::sync::Arc;
 
 use rivet_plugin_api::abi::remote::{Remote, RemoteDestination, RemoteSource};
-use rivet_plugin_api::abi::{Plugin, PluginLog, Trust};
+use rivet_plugin_api::abi::{Plugin, PluginLog};
 use rivet_plugin_api::{Cancel, Error, Result};
 use serde_json::Value;
 
@@ -86,11 +86,7 @@ pub fn from_file(found: &Found, policy: &Policy, limits: Limits) -> Result<Plugi
         return Err(Error::internal("a refused file was to be loaded"));
     };
     let isolated = Isolated {
-        which: Which::File {
-            path: found.path.clone(),
-            bundled: found.trust() == Trust::Bundled,
-            policy: Box::new(policy.clone()),
-        },
+        which: Which::File { path: found.path.clone(), policy: Box::new(policy.clone()) },
         name: marker.name.clone(),
         version: marker.version.clone(),
         limits,

@@ -15,7 +15,6 @@ pub struct SearchPath(Vec<Place>);
 struct Place {
     dir: PathBuf,
     why: &'static str,
-    trust: Trust,
     /// Only files named like the libraries of this project: the directory holds other things too.
     only_ours: bool,
 }
@@ -27,7 +26,6 @@ pub struct Found {
     pub path: PathBuf,
     /// What its inspection said.
     pub verdict: Verdict,
-    trust: Trust,
 }
 
 /// What the inspection of a file said.
@@ -44,26 +42,26 @@ impl SearchPath {
     /// installation, beside the executable, and the user's data directory.
     pub fn new(flags: &[PathBuf], env: &dyn Fn(&str) -> Option<String>, config: &[PathBuf]) -> Self {
         let mut places = Vec::new();
-        let mut add = |dir: PathBuf, why, trust, only_ours| places.push(Place { dir, why, trust, only_ours });
+        let mut add = |dir: PathBuf, why, only_ours| places.push(Place { dir, why, only_ours });
         for dir in flags {
-            add(dir.clone(), "--plugin-dir", Trust::Foreign, false);
+            add(dir.clone(), "--plugin-dir", false);
         }
         for dir in env("RIVET_PLUGIN_PATH").iter().flat_map(std::env::split_paths).filter(|d| !d.as_os_str().is_empty())
         {
-            add(dir, "RIVET_PLUGIN_PATH", Trust::Foreign, false);
+            add(dir, "RIVET_PLUGIN_PATH", false);
         }
         for dir in config {
-            add(dir.clone(), "plugins: of the configuration", Trust::Foreign, false);
+            add(dir.clone(), "plugins: of the configuration", false);
         }
         if let Some(exe) = std::env::current_exe().ok().as_deref().and_then(Path::parent) {
-            add(exe.join("plugins"), "the installation", Trust::Bundled, false);
-            add(exe.join("../lib/rivet/plugins"), "the installation", Trust::Bundled, false);
-            add(exe.to_owned(), "beside the executable", Trust::Bundled, true);
+            add(exe.join("plugins"), "the installation", false);
+            add(exe.join("../lib/rivet/plugins"), "the installation", false);
+            add(exe.to_owned(), "beside the executable", true);
         }
         let data =
             env("XDG_DATA_HOME").map(PathBuf::from).or_else(|| Some(Path::new(&env("HOME")?).join(".local/share")));
         if let Some(data) = data.filter(|d| d.is_absolute()) {
-            add(data.join("rivet/plugins"), "the user's data directory", Trust::Foreign, false);
+            add(data.join("rivet/plugins"), "the user's data directory", false);
         }
         Self(places)
     }
@@ -88,7 +86,7 @@ impl Place {
             Err(_) => Vec::new(),
         };
         files.sort();
-        files.into_iter().map(|path| Found::at(&path, self.trust, policy)).collect()
+        files.into_iter().map(|path| Found::at(&path, policy)).collect()
     }
 
     fn is_candidate(&self, path: &Path) -> bool {
@@ -100,18 +98,13 @@ impl Place {
 
 impl Found {
     /// Inspects a file.
-    pub fn at(path: &Path, trust: Trust, policy: &Policy) -> Self {
+    pub fn at(path: &Path, policy: &Policy) -> Self {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let verdict = match policy.look(&path) {
             Ok(marker) => Verdict::Usable(marker),
             Err(refusal) => Verdict::Refused(refusal),
         };
-        Self { path, verdict, trust }
-    }
-
-    /// How far its batches are trusted.
-    pub fn trust(&self) -> Trust {
-        self.trust
+        Self { path, verdict }
     }
 
     /// The name it declares.
@@ -131,10 +124,11 @@ impl Found {
     }
 
     /// Loads it with every check there is: what was judged is what gets loaded, so that nobody can swap it in between.
-    /// `process` says whether this process is the plug-in's alone.
+    /// `process` says whether this process is the plug-in's alone. Whoever made a file, and wherever it lies, its batches
+    /// are checked to the byte: a place says who put it there, not who wrote it.
     pub fn load(&self, policy: &Policy, process: Process) -> Result<Plugin, Refusal> {
         let Admitted { file, marker } = policy.admit(&self.path, process)?;
-        let plugin = Plugin::load(&self.path, &file, self.trust)?;
+        let plugin = Plugin::load(&self.path, &file, Trust::Foreign)?;
         let refuse = |reason: String| Refusal { path: self.path.clone(), reason };
         if plugin.spec().name != marker.name {
             return Err(refuse(format!("its marker says \"{}\", its spec \"{}\"", marker.name, plugin.spec().name)));

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use rivet_plugin_api::abi::{ABI_MAJOR, ABI_MINOR, Library, Marker, Plugin, Process, Refusal, Trust};
+use rivet_plugin_api::abi::{ABI_MAJOR, ABI_MINOR, Library, Marker, Plugin, Process, Refusal};
 use rivet_plugin_api::{Error as ApiError, Spec};
 use serde::Serialize;
 use serde_json::Value;
@@ -90,7 +90,7 @@ fn look(args: &InspectArgs, policy: &Policy) -> Report {
         (report.abi, report.needs, report.panic) = (Some(marker.abi), marker.needs, Some(marker.panic));
     }
     report.sha256 = Some(glance.sha256);
-    match Found::at(&path, Trust::Foreign, policy).load(policy, Process::Own) {
+    match Found::at(&path, policy).load(policy, Process::Own) {
         Ok(plugin) => report.tell(&plugin),
         Err(Refusal { reason, .. }) => report.refused = Some(reason),
     }

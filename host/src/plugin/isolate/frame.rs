@@ -81,7 +81,7 @@ pub enum Which {
     /// Linked into this binary under this name.
     Linked(String),
     /// In a file, which is inspected again by the process that loads it.
-    File { path: PathBuf, bundled: bool, policy: Box<Policy> },
+    File { path: PathBuf, policy: Box<Policy> },
 }
 
 /// What was loaded.

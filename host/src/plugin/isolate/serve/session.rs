@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::sync::mpsc;
 
 use arrow_buffer::Buffer;
-use rivet_plugin_api::abi::{
-    DestinationHandle, Plugin, Process, ReaderHandle, RvPlugin, SourceHandle, Trust, WriterHandle,
-};
+use rivet_plugin_api::abi::{DestinationHandle, Plugin, Process, ReaderHandle, RvPlugin, SourceHandle, WriterHandle};
 use rivet_plugin_api::{Error, Result};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::Serialize;
@@ -207,9 +205,8 @@ fn load(linked: &[&'static RvPlugin], load: &Load) -> Result<Plugin> {
             .map_err(|e| Error::from(std::io::Error::from(e)).context("could not limit the memory"))?;
     }
     match &load.plugin {
-        Which::File { path, bundled, policy } => {
-            let trust = if *bundled { Trust::Bundled } else { Trust::Foreign };
-            let loaded = Found::at(path, trust, policy).load(policy, Process::Isolated);
+        Which::File { path, policy } => {
+            let loaded = Found::at(path, policy).load(policy, Process::Isolated);
             loaded.map_err(|refusal| policy.refused(&refusal))
         }
         Which::Linked(name) => {
