@@ -176,6 +176,25 @@ fn inspect_says_what_a_file_is_without_trusting_it() {
     sandbox.rivet(&["plugin", "inspect", damaged.to_str().unwrap()]).expect(1, &["sha256", "damaged or truncated"]);
 }
 
+/// What may only run in a process of its own is a plug-in like any other to those who look at it or trust it.
+#[test]
+fn one_that_may_only_run_isolated_is_inspected_and_trusted() {
+    let (mut sandbox, _) = acme();
+    let library = compile(&sandbox.path().join("plugins"), "acme", Header::Current, &["PANIC=\"abort\""]);
+    let maps = sandbox.path().join("maps");
+    sandbox.env("LC_ACME_MAPS", maps.to_str().unwrap());
+    let inspect = || sandbox.rivet(&["plugin", "inspect", "plugins/libacme.so"]);
+    inspect().expect(0, &["abort (runs with `isolation: process` or --isolate only)", "source options:", "integer"]);
+    let json = sandbox.rivet(&["plugin", "inspect", "--json", "plugins/libacme.so"]);
+    json.expect(0, &["\"panic\": \"abort\"", "\"refused\": null", "\"capabilities\""]);
+    fs::set_permissions(&library, fs::Permissions::from_mode(0o666)).unwrap();
+    inspect().expect(1, &["refused: the file can be changed by other users", "source"]);
+    sandbox.rivet(&["plugin", "trust", "plugins/libacme.so"]).expect(0, &["trusted: acme 1.4.2"]);
+    inspect().expect(0, &["source options:"]);
+    sandbox.rivet(&["run", "--config", "rivet.yaml", "--isolate"]).expect(0, &["rows:        5"]);
+    run(&sandbox).expect(2, &["was built with panic = \"abort\""]);
+}
+
 /// Judging a library loads it, which is what lock and owner decide about.
 #[test]
 fn verify_loads_only_what_may_be_loaded() {
