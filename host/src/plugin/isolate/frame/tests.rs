@@ -1,8 +1,11 @@
 use std::io::Write as _;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use rivet_plugin_api::Cancel;
 
 use super::*;
+use crate::clock::{self, Stopwatch};
 
 fn pair() -> (UnixStream, UnixStream) {
     let (near, far) = UnixStream::pair().unwrap();
@@ -60,10 +63,10 @@ fn whoever_waits_is_asked_while_bytes_trickle_in() {
     far.write_all(&header(2, 1 << 30)).unwrap();
     let trickle = thread::spawn(move || {
         while far.write_all(b"x").is_ok() {
-            thread::sleep(Duration::from_millis(10));
+            clock::sleep(Duration::from_millis(10), &Cancel::new());
         }
     });
-    let start = Instant::now();
+    let start = Stopwatch::start();
     let mut give_up = || if start.elapsed() > Duration::from_millis(300) { Err(Lost::GivenUp) } else { Ok(()) };
     assert!(matches!(receive(&near, ARROW_BYTES, &mut give_up), Err(Lost::GivenUp)));
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
@@ -77,10 +80,10 @@ fn whoever_waits_is_asked_while_bytes_trickle_out() {
     let trickle = thread::spawn(move || {
         let mut buffer = vec![0; 4096];
         while (&far).read(&mut buffer).is_ok_and(|read| read > 0) {
-            thread::sleep(Duration::from_millis(10));
+            clock::sleep(Duration::from_millis(10), &Cancel::new());
         }
     });
-    let (start, body) = (Instant::now(), vec![0; 64 << 20]);
+    let (start, body) = (Stopwatch::start(), vec![0; 64 << 20]);
     let mut give_up = || if start.elapsed() > Duration::from_millis(300) { Err(Lost::GivenUp) } else { Ok(()) };
     assert!(matches!(send(&near, Kind::Arrow, 7, &[&body], &mut give_up), Err(Lost::GivenUp)));
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
