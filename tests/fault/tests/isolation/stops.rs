@@ -58,7 +58,7 @@ fn one_that_does_not_stop_is_killed() {
 fn a_signal_reaches_every_call_of_readers_and_writers() {
     for call in ["read", "next_batch", "close_reader", "begin", "write", "finish"] {
         let mut sandbox = Sandbox::new();
-        sandbox.env("RUST_LOG", "rivet_plugin_fault=info");
+        sandbox.env("RUST_LOG", "warn,rivet_plugin_fault=info");
         let hangs = format!("hang_in: {call}, log: true");
         let config = match call {
             "begin" | "write" | "finish" => config("", &format!("type: fault, {hangs}")),
