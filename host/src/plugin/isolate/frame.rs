@@ -25,6 +25,10 @@ const JSON_BYTES: usize = 64 << 20;
 /// The longest batch where nothing else limits it: two columns of text that are as long as such can be.
 pub const ARROW_BYTES: u64 = 4 << 30;
 
+/// How much is handed to the system at once. The system gives up on a whole when nothing passes for a while; so one large
+/// whole, of which a little is taken now and then, would not come back for hours.
+const PIECE_BYTES: usize = 256 << 10;
+
 /// What is in a frame.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
@@ -164,7 +168,7 @@ pub fn send(socket: &UnixStream, kind: Kind, channel: u32, parts: &[&[u8]], wait
         std::iter::once(&header[..]).chain(parts.iter().copied()).map(IoSlice::new).collect();
     let mut left = &mut slices[..];
     while !left.is_empty() {
-        match (&mut &*socket).write_vectored(left) {
+        match (&mut &*socket).write_vectored(&piece(left)) {
             Ok(0) => return Err(Lost::Gone),
             Ok(sent) => IoSlice::advance_slices(&mut left, sent),
             Err(e) if e.kind() == ErrorKind::Interrupted || lets_wait(&e) => {}
@@ -176,6 +180,21 @@ pub fn send(socket: &UnixStream, kind: Kind, channel: u32, parts: &[&[u8]], wait
         }
     }
     Ok(())
+}
+
+/// The beginning of what is left to send.
+fn piece<'a>(left: &'a [IoSlice<'_>]) -> Vec<IoSlice<'a>> {
+    let mut room = PIECE_BYTES;
+    let mut parts = Vec::new();
+    for slice in left {
+        let part = &slice[..slice.len().min(room)];
+        room -= part.len();
+        parts.push(IoSlice::new(part));
+        if room == 0 {
+            break;
+        }
+    }
+    parts
 }
 
 /// Waits for the next frame. One that is longer than its kind may be, batches longer than `arrow` bytes, is refused before
