@@ -27,7 +27,7 @@ pub const ARROW_BYTES: u64 = 4 << 30;
 
 /// How much is handed to the system at once. The system gives up on a whole when nothing passes for a while; so one large
 /// whole, of which a little is taken now and then, would not come back for hours.
-const PIECE_BYTES: usize = 256 << 10;
+const PIECE_BYTES: usize = 1 << 20;
 
 /// What is in a frame.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -69,7 +69,7 @@ fn whoever_waits_is_asked_while_bytes_trickle_in() {
     let start = Stopwatch::start();
     let mut give_up = || if start.elapsed() > Duration::from_millis(300) { Err(Lost::GivenUp) } else { Ok(()) };
     assert!(matches!(receive(&near, ARROW_BYTES, &mut give_up), Err(Lost::GivenUp)));
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     drop(near);
     trickle.join().unwrap();
 }
@@ -86,7 +86,7 @@ fn whoever_waits_is_asked_while_bytes_trickle_out() {
     let (start, body) = (Stopwatch::start(), vec![0; 64 << 20]);
     let mut give_up = || if start.elapsed() > Duration::from_millis(300) { Err(Lost::GivenUp) } else { Ok(()) };
     assert!(matches!(send(&near, Kind::Arrow, 7, &[&body], &mut give_up), Err(Lost::GivenUp)));
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     drop(near);
     trickle.join().unwrap();
 }
