@@ -78,6 +78,7 @@ fn init_logging() {
     let lines = fmt::layer().log_internal_errors(false).with_writer(|| secret::RedactedStderr);
     let lines = lines.with_ansi(report::has_colours());
     tracing_subscriber::registry().with(log_filter()).with(lines).with(event::Warnings).init();
+    rivet_plugin_api::abi::redact_events(secret::redact);
     if let Some(asked) = environment("RUST_LOG").filter(|asked| filter_of(asked).is_none()) {
         tracing::warn!("RUST_LOG is \"{asked}\", not error, warn, info, debug or trace: warnings are logged");
     }

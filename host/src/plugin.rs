@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use admission::{Policy, glance};
 pub use finder::Finder;
-pub use isolate::{Isolation, Limits, serve};
+pub use isolate::{Isolation, Limits, from_file as isolated, serve};
 pub use lock::{Entry, FILE_NAME as LOCK_FILE, Lock, platform};
 pub use seal::sha256;
 pub use search::{Found, SearchPath, Verdict};

@@ -10,11 +10,11 @@ const SHORTEST: usize = 4;
 
 static SECRETS: RwLock<Vec<String>> = RwLock::new(Vec::new());
 
-/// Removes `secrets` from everything shown from now on, also percent-encoded.
+/// Removes `secrets` from everything shown from now on, also where it is shown in another form.
 pub fn add(secrets: &[String]) {
     let mut known = SECRETS.write().unwrap_or_else(PoisonError::into_inner);
     for secret in secrets.iter().filter(|s| s.len() >= SHORTEST) {
-        for form in [secret.clone(), percent_encoded(secret)] {
+        for form in forms(secret) {
             if !known.contains(&form) {
                 known.push(form);
             }
@@ -22,6 +22,13 @@ pub fn add(secrets: &[String]) {
     }
     // A secret that contains another one is replaced first, so that nothing of it stays.
     known.sort_by_key(|s| std::cmp::Reverse(s.len()));
+}
+
+/// As it is, in a URL, and in quotes: of a log's field, and of JSON.
+fn forms(secret: &str) -> [String; 4] {
+    let inside = |quoted: String| quoted[1..quoted.len() - 1].to_owned();
+    let json = serde_json::Value::from(secret).to_string();
+    [secret.to_owned(), percent_encoded(secret), inside(format!("{secret:?}")), inside(json)]
 }
 
 fn percent_encoded(text: &str) -> String {
@@ -69,5 +76,16 @@ mod tests {
         add(&["p@ss:w/rd".to_owned(), "p@ss".to_owned(), "abc".to_owned()]);
         assert_eq!(redact("url p@ss:w/rd and p%40ss%3Aw%2Frd"), "url *** and ***");
         assert_eq!(redact("abc is too short"), "abc is too short");
+    }
+
+    #[test]
+    fn secrets_disappear_in_quotes_too() {
+        for secret in ["sec\"ret\\pass", "tab\there", "key\nof\u{1b}lines", "gänsefüßchen\"", "zero\u{200b}width\""]
+        {
+            add(&[secret.to_owned()]);
+            assert_eq!(redact(&format!("{secret} {secret:?}")), "*** \"***\"");
+            let json = serde_json::json!({ "message": format!("no {secret}!") }).to_string();
+            assert_eq!(redact(&json), r#"{"message":"no ***!"}"#);
+        }
     }
 }

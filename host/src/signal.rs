@@ -19,8 +19,8 @@ static CHILDREN: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 /// Says what is stopped. The thread that waits for signals must not wait for a terminal as well.
 static TELLER: Mutex<Option<JoinHandle<()>>> = Mutex::new(None);
 
-/// Cancels `cancel` on SIGINT, SIGTERM or SIGHUP, and lets `tell` say so. Without it signals end the process at once, which loses nothing
-/// either: the next run redoes the window.
+/// Cancels `cancel` on SIGINT, SIGTERM or SIGHUP, and lets `tell` say so. Without it signals end the process at once,
+/// which loses nothing either: the next run redoes the window.
 pub fn install(cancel: &Cancel, tell: impl Fn(i32) + Send + Sync + 'static) {
     let ignored = ignored();
     let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0);
@@ -40,8 +40,12 @@ pub fn install(cancel: &Cancel, tell: impl Fn(i32) + Send + Sync + 'static) {
                 std::process::exit(128 + signal);
             }
             let tell = Arc::clone(&tell);
-            *teller() = Some(thread::spawn(move || tell(signal)));
-            cancel.cancel();
+            *teller() = thread::Builder::new().spawn(move || tell(signal)).ok();
+            // Nor must it wait for a connector, which may hang in what it does to stop.
+            let stopping = cancel.clone();
+            if thread::Builder::new().spawn(move || stopping.cancel()).is_err() {
+                cancel.cancel();
+            }
         }
     });
 }

@@ -70,7 +70,7 @@ typedef struct RvStr {
 
 /* Text owned by the callee. */
 typedef struct RvBuf {
-    uint32_t struct_size; /* set by the caller */
+    uint32_t struct_size; /* set by the caller; write no field that ends beyond it */
     uint32_t reserved;
     RvStr text;
     void *private_data;
@@ -79,7 +79,7 @@ typedef struct RvBuf {
 
 /* Zeroed by the caller but for struct_size; filled by the callee; released by the caller. */
 typedef struct RvError {
-    uint32_t struct_size;
+    uint32_t struct_size; /* set by the caller; write no field that ends beyond it */
     uint32_t category;
     RvStr message;     /* for people: lower case, no full stop, never a secret */
     RvStr detail_json; /* {"category","message","context","hint","code","retry_after_ms"} or empty */
@@ -170,7 +170,8 @@ typedef struct RvArrowArray {
  *                           concurrent_readers frugal server_time
  *              destination  atomic stat remove put stream parquet csv arrow
  *   open     for each connection that a run needs, with the options as one object. An option that is not known, or of
- *            another type, is RV_CONFIG and is named. *out is set only with RV_OK.
+ *            another type, is RV_CONFIG and is named. *out is set only with RV_OK, and then not to NULL: what has no
+ *            state may lead to any constant. RV_OK with NULL is refused, as it is of read and begin, and nothing is ended.
  *   probe    by `rivet doctor`, which wants to know who answers: {"server","version","user","database","warnings":[]},
  *            of a destination {"location","warnings":[]} after writing, reading back and removing an object of its own.
  *   describe by `rivet check` and before a read: {"query",...} -> {"columns":[{"name","native_type","arrow_type",
@@ -180,12 +181,14 @@ typedef struct RvArrowArray {
  *            "place" names the database or file, the same however the options name it; a stored cursor belongs to it.
  *   read     {"query","filter","order_by":[],"columns":null|[],"batch":{"rows","bytes"},"timeouts":{"statement_s",
  *            "lock_s"},...}. What cannot be done as asked is RV_UNSUPPORTED. A batch has at most batch.rows rows and about
- *            batch.bytes bytes. With RV_OK *reader and *schema are set; the schema is a struct ("+s") of the columns.
+ *            batch.bytes bytes. With RV_OK *reader, not to NULL, and *schema are set; the schema is a struct ("+s") of the
+ *            columns.
  *   next_batch  again and again by one thread until RV_END or an error; never an empty batch.
  *   close_reader, close  once for each reader and handle, also after errors; a reader may outlive its handle.
  *
  *   begin    starts one attempt to write: {"export","base_name","format":{"kind",...},"replace",...}. Names come from the
- *            host and are the same for every attempt. A taken name is RV_CONFLICT, unless "replace" is true.
+ *            host and are the same for every attempt. A taken name is RV_CONFLICT, unless "replace" is true. With RV_OK
+ *            *writer is set, not to NULL.
  *   write    for each batch, in order. finish makes all durable and then visible: {"parts":[{"name","location","rows",
  *            "bytes","checksum":"xxh3-128:HEX"}]}, none without rows. abort leaves nothing. One of the two ends a writer.
  *   stat, remove  later, maybe by another run, with the name of a part as a JSON text: {"bytes","checksum"} or null; null,

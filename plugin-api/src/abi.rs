@@ -23,6 +23,7 @@ mod version;
 mod layout;
 pub mod arrow;
 mod vet;
+mod sized;
 mod guard;
 mod log;
 mod table;
@@ -55,7 +56,7 @@ pub use {
     crash::name_plugins_in_crashes,
     elf::Library,
     handle::{DestinationHandle, ReaderHandle, SourceHandle, WriterHandle},
-    host_log::{LogEvent, PluginLog},
+    host_log::{LogEvent, PluginLog, redact_events},
     inspect::{Marker, Process, Refusal, inspect, inspect_for},
     load::{Plugin, Trust},
     log::LogValue,
@@ -251,7 +252,7 @@ pub struct RvCall(
 #[derive(Clone, Copy, StableAbi)]
 pub struct RvClose(pub Option<extern "C" fn(handle: *mut c_void, err: *mut RvError) -> i32>);
 
-/// Opens a handle from options in JSON.
+/// Opens a handle from options in JSON. It is not NULL, nor is a reader or a writer: `RV_OK` with NULL is refused.
 #[repr(transparent)]
 #[derive(Clone, Copy, StableAbi)]
 pub struct RvOpen(

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use crate::{Error, Result};
 
@@ -61,15 +62,19 @@ impl Cancel {
         Self::default()
     }
 
-    /// Asks everything that holds this token to stop, and runs the registered interrupts on this thread.
+    /// Asks everything that holds this token to stop, and returns when the registered interrupts have run, each on a
+    /// thread of its own: one that hangs does not keep the others from being told.
     pub fn cancel(&self) {
         self.0.flag.store(1, Ordering::SeqCst);
         let slots = lock(&self.0.slots).clone();
-        for slot in slots {
-            if let Some(interrupt) = &*lock(&slot) {
-                interrupt();
+        thread::scope(|scope| {
+            for slot in &slots {
+                // Without a thread it has to be this one.
+                if thread::Builder::new().spawn_scoped(scope, || interrupt(slot)).is_err() {
+                    interrupt(slot);
+                }
             }
-        }
+        });
     }
 
     /// Whether the host wants to stop.
@@ -83,14 +88,12 @@ impl Cancel {
     }
 
     /// See [`Context::on_cancel`].
-    pub fn on_cancel(&self, interrupt: impl Fn() + Send + Sync + 'static) -> CancelGuard {
-        let slot: Slot = Arc::new(Mutex::new(Some(Box::new(interrupt))));
+    pub fn on_cancel(&self, what: impl Fn() + Send + Sync + 'static) -> CancelGuard {
+        let slot: Slot = Arc::new(Mutex::new(Some(Box::new(what))));
         lock(&self.0.slots).push(Arc::clone(&slot));
         // A cancel that came before the registration would otherwise be missed.
-        if self.is_cancelled()
-            && let Some(interrupt) = &*lock(&slot)
-        {
-            interrupt();
+        if self.is_cancelled() {
+            interrupt(&slot);
         }
         CancelGuard { cancel: self.clone(), slot }
     }
@@ -113,6 +116,13 @@ impl Drop for CancelGuard {
     fn drop(&mut self) {
         lock(&self.cancel.0.slots).retain(|slot| !Arc::ptr_eq(slot, &self.slot));
         *lock(&self.slot) = None;
+    }
+}
+
+/// Runs what is still registered.
+fn interrupt(slot: &Slot) {
+    if let Some(interrupt) = &*lock(slot) {
+        interrupt();
     }
 }
 
@@ -142,5 +152,15 @@ mod tests {
         assert_eq!(hits.load(Ordering::SeqCst), 2);
         assert!(cancel.check().is_err());
         drop(kept);
+    }
+
+    #[test]
+    fn an_interrupt_that_waits_does_not_hold_up_the_others() {
+        let cancel = Cancel::new();
+        let (tell, told) = std::sync::mpsc::channel();
+        let told = Mutex::new(told);
+        let _waits = cancel.on_cancel(move || lock(&told).recv().unwrap());
+        let _tells = cancel.on_cancel(move || tell.send(()).unwrap());
+        cancel.cancel();
     }
 }

@@ -2,7 +2,7 @@
 //! is what was judged.
 
 use std::fs::{self, File};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use rivet_plugin_api::Error;
@@ -10,7 +10,7 @@ use rivet_plugin_api::abi::{Marker, Process, Refusal, inspect_for};
 use serde::{Deserialize, Serialize};
 
 use super::lock::Lock;
-use super::seal::{seal, sha256};
+use super::seal::{library_sha256, seal};
 use super::trust::Trusted;
 
 /// What decides about files; a process of a plug-in is told of it.
@@ -50,21 +50,38 @@ impl Policy {
 
     /// Opens a file for loading into `process`. Where a checksum decides, a sealed copy is what was hashed and what gets loaded.
     pub fn admit(&self, path: &Path, process: Process) -> Result<Admitted, Refusal> {
-        let (mut file, exposed) = open(path)?;
-        let mut found = None;
-        if let Some(why) = exposed {
-            let (copy, sha256) = self.trusted_copy(path, &file, why)?;
-            (file, found) = (copy, Some(sha256));
-        } else if self.lock.is_some() {
-            let sealed = seal(path, &file).map_err(|e| refusal(path, format!("cannot be copied: {e}")))?;
-            (file, found) = (sealed.file, Some(sealed.sha256));
-        }
+        let (file, found) = self.open(path)?;
         let marker = inspect_for(path, &file, process)?;
-        if let Some(lock) = &self.lock {
-            let why = lock.check(&marker.name, &marker.version, found.as_deref());
-            why.map_err(|why| refusal(path, why))?;
-        }
+        self.check(path, &marker, found.as_deref())?;
         Ok(Admitted { file, marker })
+    }
+
+    /// As [`Self::admit`] for a file that is yet to be judged: only what the user and the lock say of it counts.
+    pub fn admit_unjudged(&self, path: &Path) -> Result<File, Refusal> {
+        let (file, found) = self.open(path)?;
+        // What has no marker is never loaded, whatever a lock would say of it.
+        if let Some(marker) = Marker::read(&file) {
+            self.check(path, &marker, found.as_deref())?;
+        }
+        Ok(file)
+    }
+
+    /// The file as it is to be loaded, and its checksum where that was asked for.
+    fn open(&self, path: &Path) -> Result<(File, Option<String>), Refusal> {
+        let (file, exposed) = open(path)?;
+        if let Some(why) = exposed {
+            return self.trusted_copy(path, &file, why).map(|(copy, sha256)| (copy, Some(sha256)));
+        }
+        if self.lock.is_none() {
+            return Ok((file, None));
+        }
+        let sealed = seal(path, &file).map_err(|e| uncopied(path, &e))?;
+        Ok((sealed.file, Some(sealed.sha256)))
+    }
+
+    fn check(&self, path: &Path, marker: &Marker, found: Option<&str>) -> Result<(), Refusal> {
+        let Some(lock) = &self.lock else { return Ok(()) };
+        lock.check(&marker.name, &marker.version, found).map_err(|why| refusal(path, why))
     }
 
     /// A refusal as the error of a command.
@@ -76,16 +93,30 @@ impl Policy {
         Error::config(text).hint("`rivet plugin list` shows every plug-in that was looked at")
     }
 
+    /// A copy that nobody can change of what the user trusts. Others can put anything in such a place, so that nothing is
+    /// taken into memory before its checksum is known.
     fn trusted_copy(&self, path: &Path, file: &File, why: String) -> Result<(File, String), Refusal> {
-        if self.trusted.files().is_empty() {
+        if self.trusted.files().is_empty() || !is_library(file) {
             return Err(refusal(path, why));
         }
-        let sealed = seal(path, file).map_err(|e| refusal(path, format!("cannot be copied: {e}")))?;
-        if self.trusted.has(&sealed.sha256) {
-            return Ok((sealed.file, sealed.sha256));
+        let hash = library_sha256(file).map_err(|e| refusal(path, format!("cannot be read: {e}")))?;
+        if !self.trusted.has(&hash) {
+            return Err(refusal(path, why));
         }
-        Err(refusal(path, why))
+        let sealed = seal(path, file).map_err(|e| uncopied(path, &e))?;
+        // It may have been changed since it was hashed.
+        if sealed.sha256 == hash { Ok((sealed.file, hash)) } else { Err(refusal(path, why)) }
     }
+}
+
+fn uncopied(path: &Path, e: &std::io::Error) -> Refusal {
+    refusal(path, format!("cannot be copied: {e}"))
+}
+
+/// Whether it begins as libraries do.
+fn is_library(file: &File) -> bool {
+    let mut magic = [0; 4];
+    file.read_exact_at(&mut magic, 0).is_ok() && magic == *b"\x7fELF"
 }
 
 fn refusal(path: &Path, reason: String) -> Refusal {
@@ -109,7 +140,7 @@ pub fn glance(path: &Path) -> Result<Glance, Refusal> {
     let (file, exposed) = open(path)?;
     let unreadable = |e: std::io::Error| refusal(path, format!("cannot be read: {e}"));
     let bytes = file.metadata().map_err(unreadable)?.len();
-    let sha256 = sha256(&file).map_err(unreadable)?;
+    let sha256 = library_sha256(&file).map_err(unreadable)?;
     Ok(Glance { file, bytes, sha256, exposed })
 }
 
@@ -147,10 +178,72 @@ fn is_trusted_owner(uid: u32) -> bool {
     uid == 0 || Some(uid) == owner("/proc/self".into()) || Some(uid) == exe
 }
 
-/// Whether someone beside the owner can write. A group-writable file of this user's own group is what an umask of 002
-/// makes on systems where every user has a group of their own.
+/// Whether someone beside the owner can write. A group-writable file is what an umask of 002 makes on systems where every
+/// user has a group of their own, which has the user's own number there. A group of another number may have any members,
+/// even the user's primary one.
 fn is_writable_by_others(metadata: &fs::Metadata) -> bool {
-    let me = fs::metadata("/proc/self").map(|m| (m.uid(), m.gid()));
-    let own_group = me.is_ok_and(|(uid, gid)| metadata.uid() == uid && metadata.gid() == gid);
-    metadata.mode() & 0o002 != 0 || (metadata.mode() & 0o020 != 0 && !own_group)
+    let me = fs::metadata("/proc/self").ok().map(|m| m.uid());
+    others_can_write(metadata.mode(), metadata.uid(), metadata.gid(), me)
+}
+
+fn others_can_write(mode: u32, uid: u32, gid: u32, me: Option<u32>) -> bool {
+    let is_private_group = me == Some(uid) && uid == gid;
+    mode & 0o002 != 0 || (mode & 0o020 != 0 && !is_private_group)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_group_may_write_when_it_is_the_users_own_alone() {
+        for (mode, uid, gid, others) in [
+            (0o100_644, 1000, 100, false),
+            (0o100_664, 1000, 1000, false),
+            (0o100_664, 1000, 100, true),
+            (0o100_664, 1000, 65_534, true),
+            (0o100_664, 1001, 1001, true),
+            (0o100_666, 1000, 1000, true),
+            (0o041_777, 1000, 1000, true),
+        ] {
+            assert_eq!(others_can_write(mode, uid, gid, Some(1000)), others, "{mode:o} {uid}:{gid}");
+        }
+        assert!(others_can_write(0o664, 1000, 1000, None));
+    }
+
+    /// A file that everybody can change, which begins as libraries do.
+    fn exposed(dir: &Path, name: &str, bytes: u64) -> PathBuf {
+        let path = dir.join(name);
+        let mut file = File::create(&path).unwrap();
+        file.write_all(b"\x7fELF").unwrap();
+        file.set_len(bytes).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+        path
+    }
+
+    #[test]
+    fn nothing_of_what_is_not_trusted_is_taken_into_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut policy = Policy::default();
+        policy.trusted.add("1".repeat(64), "/elsewhere.so".into()).unwrap();
+        // As large as it says, it would take an hour to read and all of the memory to keep.
+        let huge = exposed(dir.path(), "huge.so", 1 << 40);
+        let started = crate::clock::Stopwatch::start();
+        let refused = policy.look(&huge).unwrap_err();
+        assert!(refused.reason.contains("larger than any plug-in"), "{refused}");
+        assert!(glance(&huge).is_err_and(|refused| refused.reason.contains("larger than any plug-in")));
+        let other = exposed(dir.path(), "other.so", 1 << 20);
+        assert!(policy.look(&other).unwrap_err().reason.contains("can be changed by other users"));
+        assert!(started.elapsed().as_secs() < 10);
+        // What is trusted is copied, and is then judged like any other.
+        let hash = glance(&other).unwrap().sha256;
+        policy.trusted.add(hash, other.clone()).unwrap();
+        assert!(policy.look(&other).unwrap_err().reason.contains("built for another processor"));
+        let mut text = File::options().write(true).open(&other).unwrap();
+        text.write_all(b"#!/bin/sh").unwrap();
+        assert!(policy.look(&other).unwrap_err().reason.contains("can be changed by other users"));
+    }
 }

@@ -37,6 +37,11 @@ pub struct Limits {
 impl Limits {
     /// Those of a connector that names none.
     pub const DEFAULT: Self = Self { call_timeout_s: 900, memory_mb: None };
+
+    /// How long a batch of it may be: it has no memory for a longer one.
+    fn batch_bytes(self) -> u64 {
+        self.memory_mb.map_or(frame::ARROW_BYTES, |mb| mb.saturating_mul(1 << 20))
+    }
 }
 
 /// Where a connector runs.

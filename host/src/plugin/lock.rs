@@ -63,7 +63,12 @@ impl Lock {
         };
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+            // A link to a file that is gone is no absence: somebody wanted a lock here.
+            Err(e) if e.kind() == ErrorKind::NotFound => match fs::symlink_metadata(&path) {
+                Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+                Err(e) => return Err(fail(e.to_string())),
+                Ok(_) => return Err(fail("it is a symbolic link to a file that does not exist".to_owned())),
+            },
             Err(e) => return Err(fail(e.to_string())),
         };
         parse(&text).map(|plugins| Some(Self { path: path.clone(), plugins })).map_err(fail)
@@ -186,6 +191,16 @@ mod tests {
             assert!(error.to_string().contains(why), "{error}");
         }
         assert!(Lock::read(Path::new("/nowhere")).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_link_to_nowhere_is_an_error_and_not_the_absence_of_a_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("gone.lock", dir.path().join(FILE_NAME)).unwrap();
+        let error = Lock::read(dir.path()).unwrap_err();
+        assert!(error.to_string().contains("symbolic link to a file that does not exist"), "{error}");
+        fs::write(dir.path().join("gone.lock"), r#"{"version":1,"plugins":[]}"#).unwrap();
+        assert!(Lock::read(dir.path()).unwrap().is_some());
     }
 
     #[test]

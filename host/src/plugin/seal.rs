@@ -8,6 +8,9 @@ use std::path::Path;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use sha2::{Digest as _, Sha256};
 
+/// How large a plug-in may be: far more than any is, and little enough to be read and kept.
+const MOST_BYTES: u64 = 1 << 30;
+
 /// A file in memory that is sealed: what was hashed is what gets loaded, whoever may write to the original.
 pub struct Sealed {
     /// The copy.
@@ -18,15 +21,30 @@ pub struct Sealed {
 
 /// Copies an opened file into memory, seals the copy and says what is in it.
 pub fn seal(path: &Path, file: &File) -> io::Result<Sealed> {
+    check_size(file)?;
     let mut copy = memory(path)?;
-    let sha256 = hash(file, |bytes| copy.write_all(bytes))?;
+    let sha256 = hash(file, MOST_BYTES, |bytes| copy.write_all(bytes))?;
     fcntl_add_seals(&copy, SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
     Ok(Sealed { file: copy, sha256 })
 }
 
 /// The SHA-256 of an opened file in lower hex.
 pub fn sha256(file: &File) -> io::Result<String> {
-    hash(file, |_| Ok(()))
+    hash(file, u64::MAX, |_| Ok(()))
+}
+
+/// As [`sha256`] of what may be a plug-in. Whoever put it there may have made it as large as they liked.
+pub fn library_sha256(file: &File) -> io::Result<String> {
+    check_size(file)?;
+    hash(file, MOST_BYTES, |_| Ok(()))
+}
+
+fn check_size(file: &File) -> io::Result<()> {
+    if file.metadata()?.len() > MOST_BYTES { Err(too_large()) } else { Ok(()) }
+}
+
+fn too_large() -> io::Error {
+    io::Error::other(format!("it is larger than any plug-in, which has at most {MOST_BYTES} bytes"))
 }
 
 /// A file in memory that may be executed. Kernels before 6.3 do not know the flag that asks for it, and need none.
@@ -38,7 +56,7 @@ fn memory(path: &Path) -> io::Result<File> {
     Ok(File::from(made?))
 }
 
-fn hash(file: &File, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<String> {
+fn hash(file: &File, most: u64, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<String> {
     let (mut hasher, mut buffer, mut place) = (Sha256::new(), vec![0; 1 << 18], 0);
     loop {
         let read = match file.read_at(&mut buffer, place) {
@@ -50,6 +68,10 @@ fn hash(file: &File, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Resul
         hasher.update(&buffer[..read]);
         each(&buffer[..read])?;
         place += read as u64;
+        // It may grow while it is read.
+        if place > most {
+            return Err(too_large());
+        }
     }
     let mut text = String::with_capacity(64);
     for byte in hasher.finalize() {

@@ -15,7 +15,8 @@ pub struct SearchPath(Vec<Place>);
 struct Place {
     dir: PathBuf,
     why: &'static str,
-    trust: Trust,
+    /// Whether the connectors that were built with this host are there.
+    is_installation: bool,
     /// Only files named like the libraries of this project: the directory holds other things too.
     only_ours: bool,
 }
@@ -44,26 +45,28 @@ impl SearchPath {
     /// installation, beside the executable, and the user's data directory.
     pub fn new(flags: &[PathBuf], env: &dyn Fn(&str) -> Option<String>, config: &[PathBuf]) -> Self {
         let mut places = Vec::new();
-        let mut add = |dir: PathBuf, why, trust, only_ours| places.push(Place { dir, why, trust, only_ours });
+        let mut add = |dir: PathBuf, why, is_installation, only_ours| {
+            places.push(Place { dir, why, is_installation, only_ours });
+        };
         for dir in flags {
-            add(dir.clone(), "--plugin-dir", Trust::Foreign, false);
+            add(dir.clone(), "--plugin-dir", false, false);
         }
         for dir in env("RIVET_PLUGIN_PATH").iter().flat_map(std::env::split_paths).filter(|d| !d.as_os_str().is_empty())
         {
-            add(dir, "RIVET_PLUGIN_PATH", Trust::Foreign, false);
+            add(dir, "RIVET_PLUGIN_PATH", false, false);
         }
         for dir in config {
-            add(dir.clone(), "plugins: of the configuration", Trust::Foreign, false);
+            add(dir.clone(), "plugins: of the configuration", false, false);
         }
         if let Some(exe) = std::env::current_exe().ok().as_deref().and_then(Path::parent) {
-            add(exe.join("plugins"), "the installation", Trust::Bundled, false);
-            add(exe.join("../lib/rivet/plugins"), "the installation", Trust::Bundled, false);
-            add(exe.to_owned(), "beside the executable", Trust::Bundled, true);
+            add(exe.join("plugins"), "the installation", true, false);
+            add(exe.join("../lib/rivet/plugins"), "the installation", true, false);
+            add(exe.to_owned(), "beside the executable", true, true);
         }
         let data =
             env("XDG_DATA_HOME").map(PathBuf::from).or_else(|| Some(Path::new(&env("HOME")?).join(".local/share")));
         if let Some(data) = data.filter(|d| d.is_absolute()) {
-            add(data.join("rivet/plugins"), "the user's data directory", Trust::Foreign, false);
+            add(data.join("rivet/plugins"), "the user's data directory", false, false);
         }
         Self(places)
     }
@@ -88,7 +91,14 @@ impl Place {
             Err(_) => Vec::new(),
         };
         files.sort();
-        files.into_iter().map(|path| Found::at(&path, self.trust, policy)).collect()
+        files.into_iter().map(|path| Found::at(&path, self.trust(&path), policy)).collect()
+    }
+
+    /// A place says who put a file there, not who wrote it: third parties' plug-ins are installed there as well.
+    fn trust(&self, path: &Path) -> Trust {
+        let name = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.strip_prefix("lib"));
+        let is_bundled = name.is_some_and(|name| env!("RIVET_BUNDLED").split(',').any(|bundled| bundled == name));
+        if self.is_installation && is_bundled { Trust::Bundled } else { Trust::Foreign }
     }
 
     fn is_candidate(&self, path: &Path) -> bool {

@@ -1,6 +1,7 @@
 //! What a library's file says about how it will load: what it exports, needs and asks of the loader.
 
-use std::path::Path;
+use std::fs::File;
+use std::os::fd::AsRawFd as _;
 
 use libtest_mimic::Failed;
 use object::read::elf::ElfFile64;
@@ -29,8 +30,9 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    pub(crate) fn of(path: &Path) -> Result<Self, Failed> {
-        let bytes = std::fs::read(path)?;
+    pub(crate) fn of(file: &File) -> Result<Self, Failed> {
+        // From its beginning, wherever the descriptor stands.
+        let bytes = std::fs::read(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
         let elf = ElfFile64::<Endianness, _>::parse(bytes.as_slice())?;
         let section = |name| elf.section_by_name(name).and_then(|section| section.data().ok()).unwrap_or_default();
         let (strings, dynamic) = (section(".dynstr"), section(".dynamic"));

@@ -36,6 +36,7 @@ mod target;
 mod source;
 mod destination;
 
+use std::fs::File;
 use std::path::Path;
 
 use rivet_plugin_api::Spec;
@@ -56,8 +57,9 @@ pub fn destination(plugin: &'static RvPlugin, package: &str, target: Destination
 }
 
 /// The trials of a built library, in whatever language it was written: of its loading, and of each half that it has.
-/// `targets` is asked with what the library says about itself, when it could be loaded. [`Suite::judge`] runs the trials;
+/// `file` is what is read and loaded, under the name `path`: what others can put there meanwhile is not. `targets` is
+/// asked with what the library says about itself, when it could be loaded. [`Suite::judge`] runs the trials;
 /// `rivet plugin verify` is made of this.
-pub fn library<E>(path: &Path, targets: impl FnOnce(&Spec) -> Result<Targets, E>) -> Result<Suite, E> {
-    Suite::of_file(path, targets)
+pub fn library<E>(path: &Path, file: &File, targets: impl FnOnce(&Spec) -> Result<Targets, E>) -> Result<Suite, E> {
+    Suite::of_file(path, file, targets)
 }

@@ -1,5 +1,6 @@
 //! Finds the library that a connector's crate builds, and loads it as the host does: inspected first, by descriptor.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
@@ -31,7 +32,11 @@ impl Library {
     }
 
     pub(crate) fn plugin(&self) -> Result<Plugin, Failed> {
-        let loaded = self.0.loaded.get_or_init(|| find(&self.0.package).and_then(|path| load::load(&path).whole()));
+        let loaded = self.0.loaded.get_or_init(|| {
+            let path = find(&self.0.package)?;
+            let file = File::open(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+            load::load(&path, &file).whole()
+        });
         loaded.clone().map_err(Failed::from)
     }
 

@@ -27,22 +27,20 @@ impl Loaded {
     }
 }
 
-/// Inspects and loads the library at `path` through one descriptor. The trials only tell: the work is done here, since
-/// a library is loaded once.
-pub(crate) fn load(path: &Path) -> Loaded {
+/// Inspects and loads the library that `file` was opened from at `path`. The trials only tell: the work is done here,
+/// since a library is loaded once.
+pub(crate) fn load(path: &Path, file: &File) -> Loaded {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let opened = File::open(&path).map_err(|e| format!("{}: {e}", path.display()));
-    let inspected = opened.and_then(|file| {
-        let marker = inspect(&path, &file).map_err(|e| e.to_string())?;
-        Ok((marker, file))
-    });
-    let (marker, file) = match inspected {
-        Ok(found) => found,
-        Err(why) => return Loaded { plugin: Err(why.clone()), trials: vec![told("is_a_plugin", Err(why.into()))] },
+    let marker = match inspect(&path, file) {
+        Ok(marker) => marker,
+        Err(refusal) => {
+            let why = refusal.to_string();
+            return Loaded { plugin: Err(why.clone()), trials: vec![told("is_a_plugin", Err(why.into()))] };
+        }
     };
     let about = format!("{} {}, plug-in ABI {}", marker.name, marker.version, marker.abi);
     let mut trials = vec![told("is_a_plugin", Ok(Some(about)))];
-    let facts = Facts::of(&path);
+    let facts = Facts::of(file);
     let facts = |judge: fn(&Facts) -> Remark| facts.as_ref().map_err(Clone::clone).and_then(judge);
     trials.extend([
         told("exports_its_entry", facts(Facts::exports_its_entry)),
@@ -50,7 +48,7 @@ pub(crate) fn load(path: &Path) -> Loaded {
         told("needs_what_systems_have", facts(Facts::needs_what_systems_have)),
     ]);
     let before = Process::now();
-    let plugin = Plugin::load(&path, &file, Trust::Foreign).map_err(|e| e.to_string());
+    let plugin = Plugin::load(&path, file, Trust::Foreign).map_err(|e| e.to_string());
     trials.push(told("loading_changes_nothing_else", before.and_then(Process::unchanged).map(|()| None)));
     let agrees = plugin.as_ref().map_err(|e| e.clone().into()).and_then(|plugin| agrees(&marker, plugin));
     trials.push(told("marker_and_spec_agree", agrees.map(|()| None)));

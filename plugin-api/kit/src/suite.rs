@@ -1,5 +1,6 @@
 //! Turns cases into named trials, of a crate once linked and once over the ABI, of a given library over the ABI.
 
+use std::fs::File;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -108,9 +109,13 @@ impl Suite {
         Self { trials }
     }
 
-    /// The trials of the library at `path`: first of its loading, then of each of its halves.
-    pub(crate) fn of_file<E>(path: &Path, targets: impl FnOnce(&Spec) -> Result<Targets, E>) -> Result<Self, E> {
-        let load::Loaded { plugin, mut trials } = load::load(path);
+    /// The trials of the library `file` at `path`: first of its loading, then of each of its halves.
+    pub(crate) fn of_file<E>(
+        path: &Path,
+        file: &File,
+        targets: impl FnOnce(&Spec) -> Result<Targets, E>,
+    ) -> Result<Self, E> {
+        let load::Loaded { plugin, mut trials } = load::load(path, file);
         let Ok(plugin) = plugin else { return Ok(Self { trials }) };
         let targets = targets(plugin.spec())?;
         let absent = || Some("it was not said how to open it".to_owned());

@@ -158,6 +158,63 @@ mod tests {
         };
     }
 
+    /// One whose errors have a field more: every call names them.
+    mod longer_errors {
+        use std::ffi::c_void;
+
+        use abi_stable::StableAbi;
+
+        use super::super::super::{RvCancel, RvDestination, RvField, RvHost, RvLog, RvRustHeader, RvSource, RvStr};
+
+        #[repr(C)]
+        #[derive(StableAbi)]
+        pub struct RvError {
+            struct_size: u32,
+            category: u32,
+            message: RvStr,
+            detail_json: RvStr,
+            private_data: *mut c_void,
+            release: Option<extern "C" fn(*mut RvError)>,
+            advice: RvStr,
+        }
+
+        #[repr(C)]
+        #[derive(StableAbi)]
+        pub struct RvPlugin {
+            struct_size: u32,
+            abi_major: u32,
+            abi_minor: u32,
+            needs_minor: u32,
+            name: RvStr,
+            version: RvStr,
+            init: extern "C" fn(host: *const RvHost, err: *mut RvError) -> i32,
+            spec: extern "C" fn(out_json: *mut super::RvBuf, err: *mut RvError) -> i32,
+            source: *const RvSource,
+            destination: *const RvDestination,
+            get_extension: Option<extern "C" fn(name: RvStr) -> *const c_void>,
+            rust_header: *const c_void,
+            marker: *const u8,
+        }
+
+        #[repr(C)]
+        #[derive(StableAbi)]
+        pub struct RvTables {
+            plugin: RvPlugin,
+            host: RvHost,
+            source: RvSource,
+            destination: RvDestination,
+            cancel: RvCancel,
+            log: RvLog,
+            field: RvField,
+        }
+
+        extern "C" fn tables() -> &'static abi_stable::type_layout::TypeLayout {
+            <RvTables as StableAbi>::LAYOUT
+        }
+
+        pub static HEADER: RvRustHeader = RvRustHeader { abi_stable: abi_stable::library::AbiHeader::VALUE, tables };
+    }
+
     later!(longer, u32, RvLog, { budget: u64, offer: *const c_void });
     later!(other_level, u64, RvLog, { budget: u64 });
     later!(other_event, u32, RvField, {});
@@ -190,6 +247,7 @@ mod tests {
     fn a_newer_version_may_be_longer_and_nothing_else() {
         let newer = ABI_MINOR + 1;
         checked(newer, &longer::HEADER).unwrap();
+        checked(newer, &longer_errors::HEADER).unwrap();
         checked(ABI_MINOR, &longer::HEADER).expect_err("longer without another version");
         for header in [&other_level::HEADER, &other_event::HEADER] {
             let error = checked(newer, header).expect_err("a signature differs").to_string();

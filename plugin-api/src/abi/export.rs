@@ -8,7 +8,7 @@ use super::guard::{guard, init_panic_hook};
 use super::table::{DestinationTable, SourceTable, answer};
 use super::{
     ABI_MAJOR, ABI_MINOR, MARKER_MAGIC, RV_OK, RvBuf, RvDestination, RvError, RvHost, RvPlugin, RvRustHeader, RvSource,
-    RvStr,
+    RvStr, sized,
 };
 use crate::{Destination, DestinationSpec, Locations, Source, SourceSpec, Spec, options_schema};
 
@@ -196,8 +196,8 @@ pub const fn destination_table<D: Destination>() -> &'static RvDestination {
 
 extern "C" fn init(host: *const RvHost, err: *mut RvError) -> i32 {
     guard(err, || {
-        // SAFETY: the host passes a struct that lives as long as the process.
-        let host: &'static RvHost = unsafe { &*host };
+        // SAFETY: the host passes a struct that is as long as it says.
+        let host: &'static RvHost = Box::leak(Box::new(unsafe { sized::copied(host) }));
         if host.linked == 0 {
             init_panic_hook();
             super::log::install(host);

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
-use super::{RV_ERR, RV_PANIC, RvBuf, RvError, RvStr};
+use super::{RV_ERR, RV_PANIC, RvBuf, RvError, RvStr, sized};
 use crate::{Category, Error, Result};
 
 thread_local! {
@@ -81,21 +81,25 @@ pub const fn category_code(category: Category) -> u32 {
     }
 }
 
+/// Fills the fields of version 1.0, which every host has. One that comes later may be written only when the size that the
+/// host has set reaches to its end: an older host's struct is shorter than this one.
+///
 /// # Safety
 /// `err` must be NULL or valid for writes of the size it states.
 unsafe fn fill_error(err: *mut RvError, error: &Error) {
     // SAFETY: promised by the caller.
-    let Some(out) = (unsafe { err.as_mut() }) else { return };
-    if (out.struct_size as usize) < size_of::<RvError>() {
+    if !unsafe { sized::is_whole(err) } {
         return;
     }
     let texts = Box::new((error.message().to_owned(), serde_json::to_string(error).unwrap_or_default()));
-    out.category = category_code(error.category());
-    // The texts live in the box until `release`, wherever the box pointer is moved.
-    out.message = RvStr::new(&texts.0);
-    out.detail_json = RvStr::new(&texts.1);
-    out.private_data = Box::into_raw(texts).cast();
-    out.release = Some(release_error);
+    // SAFETY: the struct has these fields. The texts live in the box until `release`, wherever the box pointer is moved.
+    unsafe {
+        (*err).category = category_code(error.category());
+        (*err).message = RvStr::new(&texts.0);
+        (*err).detail_json = RvStr::new(&texts.1);
+        (*err).private_data = Box::into_raw(texts).cast();
+        (*err).release = Some(release_error);
+    }
 }
 
 extern "C" fn release_error(err: *mut RvError) {
@@ -106,15 +110,18 @@ extern "C" fn release_error(err: *mut RvError) {
     }
 }
 
+/// Fills the fields of version 1.0, as `fill_error` does.
+///
 /// # Safety
 /// `out` must be valid for writes of the size it states.
 pub(super) unsafe fn fill_text(out: *mut RvBuf, text: String) {
     let text = Box::new(text);
-    // SAFETY: promised by the caller.
-    let out = unsafe { &mut *out };
-    out.text = RvStr::new(&text);
-    out.private_data = Box::into_raw(text).cast();
-    out.release = Some(release_text);
+    // SAFETY: the struct has these fields by the caller's promise.
+    unsafe {
+        (*out).text = RvStr::new(&text);
+        (*out).private_data = Box::into_raw(text).cast();
+        (*out).release = Some(release_text);
+    }
 }
 
 extern "C" fn release_text(buf: *mut RvBuf) {
@@ -122,5 +129,45 @@ extern "C" fn release_text(buf: *mut RvBuf) {
     unsafe {
         drop(Box::from_raw((*buf).private_data.cast::<String>()));
         (*buf).release = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An error as a host makes it that says another size, with what lies behind it.
+    #[repr(C)]
+    struct Room {
+        error: RvError,
+        behind: [u64; 2],
+    }
+
+    fn room(struct_size: usize) -> Room {
+        let error = RvError {
+            struct_size: struct_size as u32,
+            category: 0,
+            message: RvStr::EMPTY,
+            detail_json: RvStr::EMPTY,
+            private_data: std::ptr::null_mut(),
+            release: None,
+        };
+        Room { error, behind: [7; 2] }
+    }
+
+    #[test]
+    fn an_error_reaches_hosts_with_longer_structs_and_spares_broken_ones() {
+        for (more, filled) in [(-8, false), (0, true), (8, true), (16, true)] {
+            let mut room = room(size_of::<RvError>().strict_add_signed(more));
+            let code = guard(&raw mut room.error, || Err(Error::config("no such table")));
+            assert_eq!((code, room.behind, room.error.category), (RV_ERR, [7; 2], if filled { 11 } else { 0 }));
+            // SAFETY: filled above, or empty.
+            assert_eq!(unsafe { room.error.message.to_text() }, if filled { "no such table" } else { "" });
+            assert_eq!(room.error.release.is_some(), filled);
+            if let Some(release) = room.error.release {
+                release(&raw mut room.error);
+            }
+        }
+        assert_eq!(guard(std::ptr::null_mut(), || Err(Error::config("nobody asks"))), RV_ERR);
     }
 }

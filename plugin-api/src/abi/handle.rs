@@ -19,6 +19,9 @@ use crate::{Cancel, CancelGuard, Category, Error, Result};
 pub use destination::{DestinationHandle, WriterHandle};
 pub use source::{ReaderHandle, SourceHandle};
 
+/// What the user does next.
+const DEFECT: &str = "this is a defect of the plug-in: report it with this message to its author";
+
 /// Runs one call and reads its error.
 pub(super) fn call(plugin: &str, name: &str, run: impl FnOnce(*mut RvError) -> i32) -> Result<i32> {
     let mut err = RvError {
@@ -43,7 +46,7 @@ pub(super) fn call(plugin: &str, name: &str, run: impl FnOnce(*mut RvError) -> i
     }
     if code == RV_PANIC || error.category() == Category::Internal {
         let error = error.context(format!("plug-in \"{plugin}\" failed in \"{name}\""));
-        return Err(error.hint("this is a defect of the plug-in: report it with this message to its author"));
+        return Err(error.hint(DEFECT));
     }
     Err(error)
 }
@@ -145,6 +148,22 @@ struct Raw {
 unsafe impl Send for Raw {}
 
 impl Raw {
+    /// What `call` has answered, to be ended by `end`. Without a pointer nothing could be: a plug-in that means to answer
+    /// none has failed.
+    fn new(
+        plugin: &str,
+        call: &str,
+        pointer: *mut c_void,
+        (end, end_name): (RvClose, &'static str),
+        cancel: Box<CancelBridge>,
+    ) -> Result<Self> {
+        if pointer.is_null() {
+            let error = Error::internal(format!("\"{call}\" succeeded and answered NULL")).hint(DEFECT);
+            return Err(broken_promise(plugin, error));
+        }
+        Ok(Self { plugin: plugin.to_owned(), pointer, end, end_name, _cancel: cancel })
+    }
+
     fn end(&mut self) -> Result<()> {
         let pointer = std::mem::replace(&mut self.pointer, ptr::null_mut());
         if pointer.is_null() {
@@ -186,10 +205,13 @@ fn open(
         return Err(Error::internal(format!("plug-in \"{plugin}\" has no \"open\"")));
     };
     call(plugin, "open", |err| function(RvStr::new(&options), &raw const bridge.raw, &raw mut pointer, err))?;
-    Ok(Raw { plugin: plugin.to_owned(), pointer, end, end_name: "close", _cancel: bridge })
+    Raw::new(plugin, "open", pointer, (end, "close"), bridge)
 }
 
 /// That a plug-in did something else than the contract says.
 fn broken_promise(plugin: &str, error: Error) -> Error {
     error.context(format!("plug-in \"{plugin}\" broke its promise"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,20 @@ use tracing::subscriber::Interest;
 use tracing::{Callsite, Event, Level, Metadata};
 
 use super::log::LogValue;
-use super::{RvField, RvLog, RvStr};
+use super::{RvField, RvLog, RvStr, sized};
+
+/// Takes secrets out of a text.
+static REDACT: OnceLock<fn(&str) -> String> = OnceLock::new();
+
+/// From now on `redact` takes secrets out of the texts of plug-ins' events. What writes them later may write them in
+/// another form, in which a secret is not to be found.
+pub fn redact_events(redact: fn(&str) -> String) {
+    let _ = REDACT.set(redact);
+}
+
+fn redacted(text: &str) -> String {
+    REDACT.get().map_or_else(|| text.to_owned(), |redact| redact(text))
+}
 
 /// What the host remembers for one plug-in's logging.
 pub struct PluginLog {
@@ -94,14 +107,14 @@ impl PluginLog {
                 LogValue::Unsigned(v) => Some(Box::new(*v)),
                 LogValue::Float(bits) => Some(Box::new(f64::from_bits(*bits))),
                 LogValue::Bool(v) => Some(Box::new(*v)),
-                LogValue::Text(v) => Some(Box::new(v.clone())),
+                LogValue::Text(v) => Some(Box::new(redacted(v))),
             }
         };
         let values: Vec<Option<Box<dyn Value>>> = event.fields.iter().map(|(_, v)| value(v)).collect();
         // Set before a site is shared.
         let Some(metadata) = site.metadata.get() else { return };
-        let message: &dyn Value = &event.message.as_str();
-        let mut all: Vec<Option<&dyn Value>> = vec![Some(message)];
+        let message = redacted(&event.message);
+        let mut all: Vec<Option<&dyn Value>> = vec![Some(&message)];
         all.extend(values.iter().map(|v| v.as_deref()));
         // A plug-in that shares one callsite number among events of different shape loses fields, not the event.
         all.resize(metadata.fields().len(), None);
@@ -175,7 +188,7 @@ fn site(
 
 pub(super) extern "C" fn log(ctx: *mut c_void, event: *const RvLog) {
     // SAFETY: `ctx` is the leaked `PluginLog` of this plug-in; the event and all it names are readable for the call.
-    let (plugin, event) = unsafe { (&*ctx.cast::<PluginLog>(), &*event) };
+    let (plugin, event) = unsafe { (&*ctx.cast::<PluginLog>(), sized::copied(event)) };
     // SAFETY: as above.
     let fields: &[RvField] = unsafe {
         if event.fields.is_null() { &[] } else { std::slice::from_raw_parts(event.fields, event.n_fields as usize) }

@@ -20,7 +20,7 @@ use crate::{Cancel, Error, Result, Spec};
 /// How far a plug-in's batches are checked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Trust {
-    /// Shipped with the host: structure only.
+    /// Built with the host: structure only.
     Bundled,
     /// Anyone's: structure, offsets and UTF-8.
     Foreign,

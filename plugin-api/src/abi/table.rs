@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::guard::{fill_text, guard};
 use super::{
     RV_END, RV_OK, RvArrowArray, RvArrowSchema, RvBuf, RvCall, RvCancel, RvClose, RvDestination, RvError, RvInterrupt,
-    RvOpen, RvProgress, RvSource, RvStr, arrow,
+    RvOpen, RvProgress, RvSource, RvStr, arrow, sized,
 };
 use crate::{BatchReader, BatchWriter, Cancel, Context, Destination, Error, Result, Source, parse_options};
 
@@ -45,7 +45,8 @@ impl<T> Handle<T> {
 
 /// Cancels a token of this plug-in when the host's interrupt fires.
 struct Registration {
-    host: *const RvCancel,
+    /// A copy of the host's struct.
+    host: Option<RvCancel>,
     token: *mut Cancel,
 }
 
@@ -59,8 +60,9 @@ impl Registration {
         let cancel = Cancel::new();
         let context = Context::new(cancel.clone());
         let token = Box::into_raw(Box::new(cancel));
-        // SAFETY: promised by the caller.
-        if let Some(host) = unsafe { host.as_ref() }
+        // SAFETY: promised by the caller; the host's struct is as long as it says.
+        let host = (!host.is_null()).then(|| unsafe { sized::copied(host) });
+        if let Some(host) = &host
             && let Some(set) = host.set_interrupt
         {
             set(host.ctx, RvInterrupt(Some(interrupted)), token.cast());
@@ -71,8 +73,8 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        // SAFETY: valid until here by the promise of `new`.
-        if let Some(host) = unsafe { self.host.as_ref() }
+        // What the copy leads to is valid until here by the promise of `new`.
+        if let Some(host) = &self.host
             && let Some(set) = host.set_interrupt
         {
             set(host.ctx, RvInterrupt(None), ptr::null_mut());

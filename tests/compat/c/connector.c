@@ -1,7 +1,8 @@
 /* A source and a destination in plain C, built against the header of any minor version: the source counts, the
  * destination writes two columns, a number and a text, as CSV. Macros say how old or new it claims to be:
  * NAME, MARKER_ABI, NEEDS, NEEDS_MINOR, TABLE_MAJOR, TABLE_MINOR, and FUTURE, which appends what no host knows yet.
- * STATIC_TLS makes it a library that no program can load, OTHER_BUILD another one with the same behaviour. */
+ * STATIC_TLS makes it a library that no program can load, OTHER_BUILD another one with the same behaviour, and PANIC says
+ * whether it survives what goes wrong in it. */
 #define _POSIX_C_SOURCE 200809L
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,6 +20,9 @@
 #endif
 #ifndef NEEDS
 #define NEEDS "1.0"
+#endif
+#ifndef PANIC
+#define PANIC "unwind"
 #endif
 #ifndef NEEDS_MINOR
 #define NEEDS_MINOR 0
@@ -44,7 +48,7 @@
 #endif
 
 RV_MARKER("{\"name\":\"" NAME "\",\"version\":\"1.4.2\",\"kinds\":\"source,destination\",\"abi\":\"" MARKER_ABI
-          "\",\"needs\":\"" NEEDS "\",\"panic\":\"unwind\"" MORE_IN_SPEC "}");
+          "\",\"needs\":\"" NEEDS "\",\"panic\":\"" PANIC "\"" MORE_IN_SPEC "}");
 
 #define TEXT(s) ((RvStr){(const uint8_t *)(s), strlen(s)})
 #define BATCH 1000

@@ -175,3 +175,51 @@ fn inspect_says_what_a_file_is_without_trusting_it() {
     fs::write(&damaged, &fs::read(&library).unwrap()[..3000]).unwrap();
     sandbox.rivet(&["plugin", "inspect", damaged.to_str().unwrap()]).expect(1, &["sha256", "damaged or truncated"]);
 }
+
+/// What may only run in a process of its own is a plug-in like any other to those who look at it or trust it.
+#[test]
+fn one_that_may_only_run_isolated_is_inspected_and_trusted() {
+    let (mut sandbox, _) = acme();
+    let library = compile(&sandbox.path().join("plugins"), "acme", Header::Current, &["PANIC=\"abort\""]);
+    let maps = sandbox.path().join("maps");
+    sandbox.env("LC_ACME_MAPS", maps.to_str().unwrap());
+    let inspect = || sandbox.rivet(&["plugin", "inspect", "plugins/libacme.so"]);
+    inspect().expect(0, &["abort (runs with `isolation: process` or --isolate only)", "source options:", "integer"]);
+    let json = sandbox.rivet(&["plugin", "inspect", "--json", "plugins/libacme.so"]);
+    json.expect(0, &["\"panic\": \"abort\"", "\"refused\": null", "\"capabilities\""]);
+    fs::set_permissions(&library, fs::Permissions::from_mode(0o666)).unwrap();
+    inspect().expect(1, &["refused: the file can be changed by other users", "source"]);
+    sandbox.rivet(&["plugin", "trust", "plugins/libacme.so"]).expect(0, &["trusted: acme 1.4.2"]);
+    inspect().expect(0, &["source options:"]);
+    sandbox.rivet(&["run", "--config", "rivet.yaml", "--isolate"]).expect(0, &["rows:        5"]);
+    run(&sandbox).expect(2, &["was built with panic = \"abort\""]);
+}
+
+/// Judging a library loads it, which is what lock and owner decide about.
+#[test]
+fn verify_loads_only_what_may_be_loaded() {
+    let (mut sandbox, library) = acme();
+    let maps = sandbox.path().join("maps");
+    sandbox.env("LC_ACME_MAPS", maps.to_str().unwrap());
+    let verify = || sandbox.rivet(&["plugin", "verify", "plugins/libacme.so"]);
+    assert!(verify().stdout.contains("load::is_a_plugin"));
+    let opened = |sandbox: &Sandbox| fs::remove_file(sandbox.path().join("maps")).is_ok();
+    opened(&sandbox);
+    fs::set_permissions(&library, fs::Permissions::from_mode(0o666)).unwrap();
+    let refused = verify();
+    refused.expect(2, &["can be changed by other users", "rivet plugin trust"]);
+    assert!(!refused.stdout.contains("load::") && !opened(&sandbox), "{refused}");
+    sandbox.rivet(&["plugin", "trust", "plugins"]).expect(0, &[]);
+    assert!(verify().stdout.contains("load::marker_and_spec_agree"));
+    fs::set_permissions(&library, fs::Permissions::from_mode(0o644)).unwrap();
+    sandbox.rivet(&["plugin", "lock"]).expect(0, &["added acme"]);
+    assert!(verify().stdout.contains("load::marker_and_spec_agree"));
+    let other = replace(&library);
+    let refused = verify();
+    refused.expect(2, &["acme 1.4.2 is not the file that", &other, "lock --update acme"]);
+    assert!(!refused.stdout.contains("load::"), "{refused}");
+    // What is no plug-in fails its first trial, whatever is locked.
+    let text = sandbox.write("text.so", "this is no library at all, but long enough to be looked at\n");
+    let judged = sandbox.rivet(&["plugin", "verify", text.to_str().unwrap()]);
+    judged.expect(1, &["load::is_a_plugin", "not a shared library"]);
+}

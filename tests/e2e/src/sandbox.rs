@@ -212,9 +212,14 @@ impl Running {
 
     /// Asks it to stop, as a service manager or Ctrl-C does, and waits for its end.
     pub fn terminate(self, signal: &str) -> Option<i32> {
+        self.send(signal);
+        self.wait_for(Duration::from_secs(30))
+    }
+
+    /// Sends it a signal.
+    pub fn send(&self, signal: &str) {
         let status = Command::new("kill").args([format!("-{signal}"), self.0.id().to_string()]).status().unwrap();
         assert!(status.success(), "the run was over before it could be stopped");
-        self.wait_for(Duration::from_secs(30))
     }
 
     /// Waits for its end, and kills it when that takes longer than `limit`.

@@ -30,6 +30,8 @@ pub struct Options {
     pub misbehave: Option<Misbehave>,
     /// A call that blocks until the host cancels.
     pub hang_in: String,
+    /// Whether what ends a blocked call never returns, and ends nothing.
+    pub hang_in_interrupt: bool,
     /// How long each batch takes, unless the host cancels.
     pub sleep_ms_per_batch: u64,
     /// Means nothing, but is not to be seen.
@@ -38,6 +40,8 @@ pub struct Options {
     pub endless: bool,
     /// Whether each call is logged.
     pub log: bool,
+    /// Is logged with the first call, in all the ways an event has.
+    pub say: String,
     /// How many rows less than it took the destination reports.
     pub lose: u64,
 }
@@ -164,10 +168,12 @@ impl Default for Options {
             error_in: None,
             misbehave: None,
             hang_in: String::new(),
+            hang_in_interrupt: false,
             sleep_ms_per_batch: 0,
             password: SecretString::default(),
             endless: false,
             log: false,
+            say: String::new(),
             lose: 0,
         }
     }
@@ -179,10 +185,13 @@ impl Options {
         if self.log {
             tracing::info!(call, rows = self.rows, endless = self.endless, "fault was called");
         }
+        if call == "open" && !self.say.is_empty() {
+            tracing::warn!(text = self.say, value = ?[&self.say], "fault says: {}", self.say);
+        }
         self.panic(call);
         self.misbehave(call);
         if self.hang_in == call {
-            wait(context, None)?;
+            self.wait(context, None)?;
         }
         match &self.error_in {
             Some(fault) if fault.happens(call) => Err(Error::new(fault.category, &fault.message)
@@ -224,22 +233,26 @@ impl Options {
     pub(crate) fn dawdle(&self, context: &Context) -> Result<()> {
         match self.sleep_ms_per_batch {
             0 => Ok(()),
-            ms => wait(context, Some(Duration::from_millis(ms))),
+            ms => self.wait(context, Some(Duration::from_millis(ms))),
         }
     }
-}
 
-/// Blocks for `pause`, or for ever, until the host cancels.
-fn wait(context: &Context, pause: Option<Duration>) -> Result<()> {
-    let (wake, sleep) = mpsc::channel();
-    let _guard = context.on_cancel(move || {
-        let _ = wake.send(());
-    });
-    let _ = match pause {
-        Some(pause) => sleep.recv_timeout(pause).ok(),
-        None => sleep.recv().ok(),
-    };
-    context.check()
+    /// Blocks for `pause`, or for ever, until the host cancels.
+    fn wait(&self, context: &Context, pause: Option<Duration>) -> Result<()> {
+        let (wake, sleep) = mpsc::channel();
+        let hangs = self.hang_in_interrupt;
+        let _guard = context.on_cancel(move || {
+            if hangs {
+                crash::never_return();
+            }
+            let _ = wake.send(());
+        });
+        let _ = match pause {
+            Some(pause) => sleep.recv_timeout(pause).ok(),
+            None => sleep.recv().ok(),
+        };
+        context.check()
+    }
 }
 
 /// The addresses of a batch's buffers, column by column.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use rivet_plugin_api::abi::{ABI_MAJOR, ABI_MINOR, Library, Marker, Plugin, Process, Refusal, Trust};
+use rivet_plugin_api::abi::{ABI_MAJOR, ABI_MINOR, Library, Marker, Plugin, Process, Trust};
 use rivet_plugin_api::{Error as ApiError, Spec};
 use serde::Serialize;
 use serde_json::Value;
@@ -13,7 +13,7 @@ use crate::command::print;
 use crate::config::{OptionRow, option_rows};
 use crate::environment;
 use crate::error::{Error, Result, exit};
-use crate::plugin::{Finder, Found, Policy, glance};
+use crate::plugin::{Finder, Found, Limits, Policy, Verdict, glance, isolated};
 
 /// All there is to say. What is absent could not be read, and `refused` says why.
 #[derive(Debug, Default, Serialize)]
@@ -90,11 +90,22 @@ fn look(args: &InspectArgs, policy: &Policy) -> Report {
         (report.abi, report.needs, report.panic) = (Some(marker.abi), marker.needs, Some(marker.panic));
     }
     report.sha256 = Some(glance.sha256);
-    match Found::at(&path, Trust::Foreign, policy).load(policy, Process::Own) {
+    match load(&Found::at(&path, Trust::Foreign, policy), policy) {
         Ok(plugin) => report.tell(&plugin),
-        Err(Refusal { reason, .. }) => report.refused = Some(reason),
+        Err(reason) => report.refused = Some(reason),
     }
     report
+}
+
+/// Loads it where it can run: in a process of its own when this one would not survive it.
+fn load(found: &Found, policy: &Policy) -> std::result::Result<Plugin, String> {
+    let aborts = matches!(&found.verdict, Verdict::Usable(marker) if marker.panic == "abort");
+    if !aborts {
+        return found.load(policy, Process::Own).map_err(|refusal| refusal.reason);
+    }
+    // Asked here too, so that a refusal has the same words in both cases.
+    policy.admit(&found.path, Process::Isolated).map_err(|refusal| refusal.reason)?;
+    isolated(found, policy, Limits::DEFAULT).map_err(|e| e.to_string())
 }
 
 impl Report {
@@ -122,7 +133,11 @@ impl Report {
         let abi =
             self.abi.as_ref().map(|abi| format!("{abi}{needs} (this host speaks {ABI_MAJOR}.0 to {})", self.host_abi));
         line("plug-in ABI", abi.as_ref());
-        line("panic", self.panic.as_ref());
+        let panic = self.panic.as_ref().map(|panic| match panic.as_str() {
+            "abort" => "abort (runs with `isolation: process` or --isolate only)".to_owned(),
+            other => other.to_owned(),
+        });
+        line("panic", panic.as_ref());
         line("size", self.bytes.map(|bytes| format!("{bytes} bytes")).as_ref());
         line("sha256", self.sha256.as_ref());
         line("processor", self.processor.as_ref());

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use rivet_plugin_api::Error as ApiError;
-use rivet_plugin_api::abi::inspect;
+use rivet_plugin_api::abi::{Process, inspect_for};
 
 use crate::cli::TrustArgs;
 use crate::command::print;
@@ -28,7 +28,8 @@ pub fn trust(args: &TrustArgs) -> Result<u8> {
             Error::Usage(ApiError::config(format!("cannot be trusted: {e}")).hint("name a plug-in"))
         };
         let glance = glance(&file).map_err(refuse)?;
-        let marker = inspect(&file, &glance.file).map_err(refuse)?;
+        // Where it is to run is not decided here.
+        let marker = inspect_for(&file, &glance.file, Process::Isolated).map_err(refuse)?;
         let _ = writeln!(text, "trusted: {} {} {}  {}", marker.name, marker.version, glance.sha256, file.display());
         trusted.add(glance.sha256, file).map_err(Error::Usage)?;
     }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::cli::VerifyArgs;
 use crate::command::print;
 use crate::error::{Error, Result, exit};
+use crate::plugin::{Finder, Policy};
 use crate::{config, environment, secret};
 
 /// Where an author's options are when nothing else is said.
@@ -21,7 +22,11 @@ pub fn verify(args: &VerifyArgs) -> Result<u8> {
         let error = rivet_plugin_api::Error::config(format!("there is no file \"{}\"", args.file.display()));
         return Err(Error::Usage(error.hint("give the path of the library that your build made")));
     }
-    let suite = library(&args.file, |spec| -> Result<Targets> {
+    // What may not be used may not be loaded here either. A lock of the working directory counts, as for every command.
+    let policy = Policy::of(Finder::directory(None), &environment).map_err(Error::Usage)?;
+    let path = std::path::absolute(&args.file).unwrap_or_else(|_| args.file.clone());
+    let file = policy.admit_unjudged(&path).map_err(|refusal| Error::Usage(policy.refused(&refusal)))?;
+    let suite = library(&path, &file, |spec| -> Result<Targets> {
         let Some(path) = &options else { return Ok(Targets::default()) };
         let trials = config::trials(path, spec, &environment)?;
         secret::add(&trials.secrets);

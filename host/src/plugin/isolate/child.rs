@@ -26,14 +26,20 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How long a plug-in may take to stop once it was asked to.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// How many frames may come for a channel before they are asked for: a reader is asked for two batches ahead.
+const EARLY: usize = 4;
+
+/// What has arrived for the open channels before anybody has asked for it.
+type Early = HashMap<u32, VecDeque<Frame>>;
+
 /// The process of one handle.
 pub struct Child {
     subject: Subject,
     socket: UnixStream,
     /// Held while a frame is sent.
     sending: Mutex<()>,
-    /// Held during a call; what has arrived for channels that nobody has asked for yet.
-    turn: Mutex<HashMap<u32, VecDeque<Frame>>>,
+    /// Held during a call.
+    turn: Mutex<Early>,
     /// Channels whose cancellation has not been sent.
     cancelled: Mutex<Vec<u32>>,
     process: Mutex<Process>,
@@ -159,8 +165,10 @@ impl Child {
     }
 
     fn lost(&self, call: &str, lost: Lost) -> Error {
-        if let Lost::Broken(why) = &lost {
-            self.kill(End::Nonsense(why.clone()));
+        match lost {
+            Lost::Unsaid(error) => return error.context(format!("could not ask plug-in \"{}\"", self.plugin())),
+            Lost::Broken(why) => self.kill(End::Nonsense(why)),
+            Lost::Gone | Lost::GivenUp => {}
         }
         let status = match self.reap() {
             Ok(status) => status,
@@ -214,14 +222,24 @@ impl<'a> Watch<'a> {
 /// What is sent and received during one call.
 pub struct Talk<'a> {
     child: &'a Child,
-    early: &'a mut HashMap<u32, VecDeque<Frame>>,
+    early: &'a mut Early,
     watch: Watch<'a>,
 }
 
 impl Talk<'_> {
+    /// From now on frames of `channel` may come whenever another one is waited for.
+    pub fn open(&mut self, channel: u32) {
+        self.early.insert(channel, VecDeque::new());
+    }
+
+    /// Nothing more is to come from `channel`.
+    pub fn close(&mut self, channel: u32) {
+        self.early.remove(&channel);
+    }
+
     /// Sends a request.
     pub fn request(&mut self, channel: u32, request: &Request) -> Result<(), Lost> {
-        let json = frame::encode(request).map_err(|e| Lost::Broken(e.to_string()))?;
+        let json = frame::encode(request).map_err(Lost::Unsaid)?;
         self.send(Kind::Message, channel, &[&json])
     }
 
@@ -240,12 +258,13 @@ impl Talk<'_> {
         if let Some(frame) = self.early.get_mut(&channel).and_then(VecDeque::pop_front) {
             return Ok(frame);
         }
+        let arrow = self.child.subject.limits.batch_bytes();
         loop {
-            let frame = frame::receive(&self.child.socket, &mut || self.watch.look())?;
+            let frame = frame::receive(&self.child.socket, arrow, &mut || self.watch.look())?;
             match frame.kind {
                 Kind::Log => self.log(&frame)?,
                 _ if frame.channel == channel => return Ok(frame),
-                _ => self.early.entry(frame.channel).or_default().push_back(frame),
+                _ => keep(self.early, frame)?,
             }
             // A plug-in that only logs does not let wait.
             self.watch.look()?;
@@ -268,6 +287,15 @@ impl Talk<'_> {
     }
 }
 
+/// Keeps a frame for whoever will ask for it. A plug-in that sends what nobody will ever ask for would fill the memory.
+fn keep(early: &mut Early, frame: Frame) -> Result<(), Lost> {
+    match early.get_mut(&frame.channel) {
+        Some(kept) if kept.len() < EARLY => kept.push_back(frame),
+        _ => return Err(Lost::Broken(format!("an answer on channel {} that nobody asked for", frame.channel))),
+    }
+    Ok(())
+}
+
 /// The answer in a message.
 pub fn answer_in(frame: &Frame) -> Result<Answer, Lost> {
     serde_json::from_slice(&frame.body).map_err(|e| Lost::Broken(e.to_string()))
@@ -279,5 +307,24 @@ pub fn done(answer: Answer) -> Result<Value> {
         Answer::Done(value) => Ok(value),
         Answer::End => Err(Error::internal("an end was answered where none can be")),
         Answer::Failed(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_somebody_will_ask_for_is_kept() {
+        let frame = |channel| Frame { kind: Kind::Arrow, channel, body: Vec::new() };
+        let mut early = Early::from([(1, VecDeque::new())]);
+        for _ in 0..EARLY {
+            keep(&mut early, frame(1)).unwrap();
+        }
+        for channel in [HANDLE, 1, 2] {
+            let lost = keep(&mut early, frame(channel)).unwrap_err();
+            assert!(matches!(lost, Lost::Broken(why) if why.contains("nobody asked for")), "{channel}");
+        }
+        assert_eq!(early.values().map(VecDeque::len).sum::<usize>(), EARLY);
     }
 }

@@ -19,6 +19,16 @@ const HEADER_BYTES: usize = 16;
 /// More than this is only reserved as it comes.
 const MAX_RESERVED: u64 = 64 << 20;
 
+/// The longest JSON. The longest honest one is the manifest of a hundred thousand parts.
+const JSON_BYTES: usize = 64 << 20;
+
+/// The longest batch where nothing else limits it: two columns of text that are as long as such can be.
+pub const ARROW_BYTES: u64 = 4 << 30;
+
+/// How much is handed to the system at once. The system gives up on a whole when nothing passes for a while; so one large
+/// whole, of which a little is taken now and then, would not come back for hours.
+const PIECE_BYTES: usize = 1 << 20;
+
 /// What is in a frame.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
@@ -31,6 +41,27 @@ pub enum Kind {
     Log = 3,
     /// The host's wish that what the channel is for stops; it has no content and no answer.
     Cancel = 4,
+}
+
+impl Kind {
+    /// How long a frame may be that has batches of at most `arrow` bytes. What says that it is longer comes from a side
+    /// that is broken, and is not waited for.
+    fn most(self, arrow: u64) -> u64 {
+        match self {
+            Self::Message | Self::Log => JSON_BYTES as u64,
+            Self::Arrow => arrow,
+            Self::Cancel => 0,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::Arrow => "batch",
+            Self::Log => "log event",
+            Self::Cancel => "wish to stop",
+        }
+    }
 }
 
 /// What has arrived.
@@ -108,6 +139,8 @@ pub enum Lost {
     Gone,
     /// The one who waits has given up.
     GivenUp,
+    /// This side cannot say what it wants to.
+    Unsaid(Error),
     /// The other side does not keep to the protocol.
     Broken(String),
 }
@@ -121,7 +154,7 @@ impl Lost {
     }
 }
 
-/// Called whenever the other side lets wait; an error gives up.
+/// Called whenever the other side lets wait or only a part has passed; an error gives up.
 pub type Wait<'a> = &'a mut dyn FnMut() -> Result<(), Lost>;
 
 /// Sends one frame, in one piece as far as the socket takes it.
@@ -135,19 +168,38 @@ pub fn send(socket: &UnixStream, kind: Kind, channel: u32, parts: &[&[u8]], wait
         std::iter::once(&header[..]).chain(parts.iter().copied()).map(IoSlice::new).collect();
     let mut left = &mut slices[..];
     while !left.is_empty() {
-        match (&mut &*socket).write_vectored(left) {
+        match (&mut &*socket).write_vectored(&piece(left)) {
             Ok(0) => return Err(Lost::Gone),
             Ok(sent) => IoSlice::advance_slices(&mut left, sent),
-            Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) if lets_wait(&e) => wait()?,
+            Err(e) if e.kind() == ErrorKind::Interrupted || lets_wait(&e) => {}
             Err(e) => return Err(Lost::of(&e)),
+        }
+        // Also when a little was taken: whoever takes a byte now and then would never let wait.
+        if !left.is_empty() {
+            wait()?;
         }
     }
     Ok(())
 }
 
-/// Waits for the next frame.
-pub fn receive(socket: &UnixStream, wait: Wait<'_>) -> Result<Frame, Lost> {
+/// The beginning of what is left to send.
+fn piece<'a>(left: &'a [IoSlice<'_>]) -> Vec<IoSlice<'a>> {
+    let mut room = PIECE_BYTES;
+    let mut parts = Vec::new();
+    for slice in left {
+        let part = &slice[..slice.len().min(room)];
+        room -= part.len();
+        parts.push(IoSlice::new(part));
+        if room == 0 {
+            break;
+        }
+    }
+    parts
+}
+
+/// Waits for the next frame. One that is longer than its kind may be, batches longer than `arrow` bytes, is refused before
+/// anything of it is taken in.
+pub fn receive(socket: &UnixStream, arrow: u64, wait: Wait<'_>) -> Result<Frame, Lost> {
     let header = read(socket, HEADER_BYTES as u64, wait)?;
     let number = |from: usize, to: usize| header[from..to].iter().rev().fold(0, |n, byte| n << 8 | u64::from(*byte));
     let kind = match header[0] {
@@ -157,7 +209,11 @@ pub fn receive(socket: &UnixStream, wait: Wait<'_>) -> Result<Frame, Lost> {
         4 => Kind::Cancel,
         other => return Err(Lost::Broken(format!("a frame of the unknown kind {other}"))),
     };
-    let body = read(socket, number(8, 16), wait)?;
+    let (length, most) = (number(8, 16), kind.most(arrow));
+    if length > most {
+        return Err(Lost::Broken(format!("a {} of {length} bytes, more than {most}", kind.as_str())));
+    }
+    let body = read(socket, length, wait)?;
     Ok(Frame { kind, channel: number(4, 8) as u32, body })
 }
 
@@ -167,11 +223,17 @@ fn read(socket: &UnixStream, length: u64, wait: Wait<'_>) -> Result<Vec<u8>, Los
     let reserved = body.try_reserve_exact(length.min(MAX_RESERVED) as usize);
     reserved.map_err(|_| Lost::Broken(format!("no memory for a frame of {length} bytes")))?;
     while (body.len() as u64) < length {
-        match socket.take(length - body.len() as u64).read_to_end(&mut body) {
+        // No more than is there: reading on until all is there would never let wait where bytes trickle in.
+        let there = rustix::io::ioctl_fionread(socket).map_err(|e| Lost::of(&e.into()))?;
+        let piece = there.clamp(1, length - body.len() as u64);
+        match socket.take(piece).read_to_end(&mut body) {
             Ok(0) => return Err(Lost::Gone),
             Ok(_) => {}
-            Err(e) if lets_wait(&e) => wait()?,
+            Err(e) if lets_wait(&e) => {}
             Err(e) => return Err(Lost::of(&e)),
+        }
+        if (body.len() as u64) < length {
+            wait()?;
         }
     }
     Ok(body)
@@ -181,7 +243,19 @@ fn lets_wait(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
-/// The JSON of a message.
+/// The JSON of a message, when it is not longer than the other side takes.
 pub fn encode(message: &impl Serialize) -> Result<Vec<u8>, Error> {
-    serde_json::to_vec(message).map_err(|e| Error::internal(format!("a message has no JSON: {e}")))
+    sayable(serde_json::to_vec(message).map_err(|e| Error::internal(format!("a message has no JSON: {e}")))?)
 }
+
+fn sayable(json: Vec<u8>) -> Result<Vec<u8>, Error> {
+    if json.len() <= JSON_BYTES {
+        return Ok(json);
+    }
+    let bytes = json.len();
+    let text = format!("a message of {bytes} bytes is too long for an isolated plug-in, which takes {JSON_BYTES}");
+    Err(Error::permanent(text).hint("run the plug-in without isolation"))
+}
+
+#[cfg(test)]
+mod tests;

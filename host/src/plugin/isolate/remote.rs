@@ -82,7 +82,10 @@ impl RemoteSource for Handle {
         let schema = child.call("read", cancel, |talk| {
             talk.request(channel, &request)?;
             match done(talk.answer(channel)?) {
-                Ok(_) => Ok(Ok(talk.receive(channel)?.body)),
+                Ok(_) => {
+                    talk.open(channel);
+                    Ok(Ok(talk.receive(channel)?.body))
+                }
                 Err(e) => Ok(Err(e)),
             }
         })?;
@@ -102,7 +105,11 @@ impl RemoteDestination for Handle {
         child.call("begin", cancel, |talk| {
             talk.request(channel, &request)?;
             talk.send(Kind::Arrow, channel, &slices(&bytes))?;
-            Ok(done(talk.answer(channel)?))
+            let begun = done(talk.answer(channel)?);
+            if begun.is_ok() {
+                talk.open(channel);
+            }
+            Ok(begun)
         })?;
         let (child, cancel) = (Arc::clone(child), cancel.clone());
         let (progress, sent, state) = (Progress::default(), 0, State::Running);
@@ -176,7 +183,9 @@ impl BatchReader for Reader {
             for _ in 0..asked {
                 talk.receive(channel)?;
             }
-            Ok(done(talk.answer(channel)?).map(drop))
+            let closed = talk.answer(channel)?;
+            talk.close(channel);
+            Ok(done(closed).map(drop))
         })
     }
 }
@@ -246,7 +255,13 @@ impl BatchWriter for Writer {
     fn finish(&mut self) -> Result<Receipt> {
         self.catch_up("write", 0, |_| Ok(()))?;
         self.state = State::Ended;
-        let receipt = self.child.ask("finish", self.channel, &self.cancel, &Request::Finish)?;
+        let channel = self.channel;
+        let receipt = self.child.call("finish", &self.cancel, |talk| {
+            talk.request(channel, &Request::Finish)?;
+            let receipt = talk.answer(channel)?;
+            talk.close(channel);
+            Ok(done(receipt))
+        })?;
         read_as(&self.child, "finish", receipt)
     }
 
@@ -260,7 +275,9 @@ impl BatchWriter for Writer {
             for _ in 0..sent {
                 talk.answer(channel)?;
             }
-            Ok(done(talk.answer(channel)?).map(drop))
+            let aborted = talk.answer(channel)?;
+            talk.close(channel);
+            Ok(done(aborted).map(drop))
         })
     }
 }

@@ -60,7 +60,8 @@ fn prepare() -> io::Result<(Out, Tokens, mpsc::Receiver<Frame>)> {
 fn listen(socket: UnixStream, tokens: Tokens) -> mpsc::Receiver<Frame> {
     let (arrived, frames) = mpsc::channel();
     thread::spawn(move || {
-        while let Ok(frame) = frame::receive(&socket, &mut || Ok(())) {
+        // The host sends no longer batches than it has.
+        while let Ok(frame) = frame::receive(&socket, u64::MAX, &mut || Ok(())) {
             if frame.kind == Kind::Cancel {
                 let token = tokens.of(frame.channel);
                 // What a plug-in does to stop may itself hang.

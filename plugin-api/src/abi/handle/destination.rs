@@ -75,8 +75,7 @@ impl DestinationHandle {
             let (schema, cancel) = (&raw mut raw_schema, &raw const bridge.raw);
             (table.begin)(destination.pointer, RvStr::new(&json), schema, cancel, &raw mut pointer, err)
         })?;
-        let plugin = destination.plugin.clone();
-        let raw = Raw { plugin, pointer, end: table.abort, end_name: "abort", _cancel: bridge };
+        let raw = Raw::new(&destination.plugin, "begin", pointer, (table.abort, "abort"), bridge)?;
         Ok(WriterHandle { side: WriterSide::Table { raw, table }, cancel: cancel.clone() })
     }
 

@@ -8,7 +8,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use serde::de::DeserializeOwned;
 
-use super::{CancelBridge, Raw, broken_promise, call, open, parsed, to_json};
+use super::{CancelBridge, DEFECT, Raw, broken_promise, call, open, parsed, to_json};
 use crate::abi::remote::RemoteSource;
 use crate::abi::{RV_END, RV_OK, RvArrowArray, RvArrowSchema, RvCall, RvSource, RvStr, arrow};
 use crate::{
@@ -112,10 +112,10 @@ impl SourceHandle {
             (table.read)(source.pointer, RvStr::new(&json), &raw const bridge.raw, reader, schema, err)
         })?;
         let plugin = source.plugin.clone();
-        let (end, end_name) = (table.close_reader, "close_reader");
-        let raw = Raw { plugin: plugin.clone(), pointer, end, end_name, _cancel: bridge };
         // SAFETY: the call succeeded, so it filled the schema, which is ours to release.
-        let schema = unsafe { arrow::import_schema(&raw mut schema) }.map_err(|e| broken_promise(&plugin, e))?;
+        let schema = unsafe { arrow::import_schema(&raw mut schema) };
+        let raw = Raw::new(&plugin, "read", pointer, (table.close_reader, "close_reader"), bridge)?;
+        let schema = schema.map_err(|e| broken_promise(&plugin, e))?;
         Ok(ReaderHandle::new(plugin, ReaderSide::Table { raw, table, check_contents }, schema, cancel))
     }
 
@@ -169,8 +169,7 @@ impl ReaderHandle {
         }
         self.dead = true;
         let error = Error::internal(format!("{MAX_EMPTY} batches without rows came in a row"));
-        let error = error.hint("this is a defect of the plug-in: report it with this message to its author");
-        Err(broken_promise(&self.plugin, error))
+        Err(broken_promise(&self.plugin, error.hint(DEFECT)))
     }
 
     fn next_of_any_size(&mut self) -> Result<Option<RecordBatch>> {

@@ -4,7 +4,7 @@ use rivet_e2e::Sandbox;
 
 use super::stage::{LOCAL, config, run};
 
-fn in_process(source: &str, destination: &str) -> String {
+pub fn in_process(source: &str, destination: &str) -> String {
     config(source, destination).replace("isolation: { mode: process, call_timeout_s: 2, memory_mb: 400 }\n", "")
 }
 

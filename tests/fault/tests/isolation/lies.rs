@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use rivet_e2e::{Sandbox, workspace};
+use rivet_e2e::{Outcome, Sandbox, built, workspace};
 
 use super::stage::{all_gone, run};
 
@@ -56,6 +56,31 @@ fn are_refused_wherever_the_plugin_runs() {
         assert_eq!(said[0], said[1], "{wrong}");
     }
     run(&sandbox, &config("nothing"), &["--isolate"]).expect(0, &["rows:        6"]);
+}
+
+/// Whoever installs a plug-in for everybody has not written it.
+#[test]
+fn are_refused_from_the_directories_of_the_installation_too() {
+    let sandbox = liar();
+    let liar = sandbox.path().join("plugins/libbad_batch.so");
+    let installed = sandbox.path().join("installed");
+    for place in ["bin/plugins/libbad_batch.so", "lib/rivet/plugins/libbad_batch.so", "bin/librivet_plugin_liar.so"] {
+        let program = installed.join("bin/rivet");
+        std::fs::create_dir_all(program.parent().unwrap()).unwrap();
+        std::fs::copy(built().join("rivet"), &program).unwrap();
+        std::fs::create_dir_all(installed.join(place).parent().unwrap()).unwrap();
+        std::fs::copy(&liar, installed.join(place)).unwrap();
+        for wrong in ["utf-8", "offsets"] {
+            sandbox.write("rivet.yaml", &config(wrong));
+            let mut command = sandbox.command(&program);
+            let local = built().join("librivet_plugin_local.so");
+            command.args(["run", "--config", "rivet.yaml"]).env("RIVET_PLUGIN_PATH", local);
+            let expected = "plug-in \"bad_batch\" broke its promise: malformed batch: ";
+            Outcome::of(&mut command).expect(1, &[expected]);
+            assert_eq!(sandbox.out(), [""; 0], "{wrong} from {place}");
+        }
+        std::fs::remove_dir_all(&installed).unwrap();
+    }
 }
 
 #[test]

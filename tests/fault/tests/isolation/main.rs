@@ -8,5 +8,7 @@ mod ends;
 mod retries;
 mod stops;
 mod in_process;
+mod signals;
+mod secrets;
 mod output;
 mod lies;

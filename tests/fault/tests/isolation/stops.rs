@@ -53,6 +53,30 @@ fn one_that_does_not_stop_is_killed() {
     all_gone(&sandbox);
 }
 
+/// What a plug-in is blocked in hears the wish, to the last call that a reader or writer gets.
+#[test]
+fn a_signal_reaches_every_call_of_readers_and_writers() {
+    for call in ["read", "next_batch", "close_reader", "begin", "write", "finish"] {
+        let mut sandbox = Sandbox::new();
+        sandbox.env("RUST_LOG", "warn,rivet_plugin_fault=info");
+        let hangs = format!("hang_in: {call}, log: true");
+        let config = match call {
+            "begin" | "write" | "finish" => config("", &format!("type: fault, {hangs}")),
+            _ => config(&hangs, LOCAL),
+        };
+        let running = sandbox.start(&config.replace("call_timeout_s: 2", "call_timeout_s: 0"));
+        let start = std::time::Instant::now();
+        while !sandbox.log().contains(&format!("call=\"{call}\"")) {
+            assert!(start.elapsed() < Duration::from_secs(30), "{call}: {}", sandbox.log());
+            thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(running.terminate("TERM"), Some(143), "{call}: {}", sandbox.log());
+        assert!(!sandbox.log().contains("was killed"), "{call}: {}", sandbox.log());
+        assert_eq!(sandbox.out(), [""; 0], "{call}");
+        all_gone(&sandbox);
+    }
+}
+
 #[test]
 fn time_in_which_the_host_rests_does_not_count() {
     let sandbox = Sandbox::new();

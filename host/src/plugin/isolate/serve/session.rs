@@ -7,7 +7,7 @@ use arrow_buffer::Buffer;
 use rivet_plugin_api::abi::{
     DestinationHandle, Plugin, Process, ReaderHandle, RvPlugin, SourceHandle, Trust, WriterHandle,
 };
-use rivet_plugin_api::{Error, Result};
+use rivet_plugin_api::{Error, ReadRequest, Result, WriteRequest};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -101,35 +101,24 @@ impl<'a> Session<'a> {
                 self.call(&name, &request).map(|value| Reply::Answer(Answer::Done(value)))
             }
             Request::Read { request } => {
-                let Some(Opened::Source(source)) = &mut self.opened else { return Err(out_of_turn("read")) };
-                let reader = source.read(&request, &self.tokens.of(channel))?;
-                let (encoder, schema) = (Encoder::new(reader.schema())?, Encoder::schema(reader.schema())?);
-                self.readers.insert(channel, Reading { reader, encoder, ended: false });
-                Ok(Reply::Schema(schema))
+                self.start_reading(channel, &request).inspect_err(|_| self.tokens.forget(channel))
             }
             Request::Next => self.next(channel),
             Request::CloseReader => {
-                self.tokens.forget(channel);
-                self.readers.remove(&channel).map_or(Ok(()), |reading| reading.reader.close())?;
-                done(&())
+                let closed = self.readers.remove(&channel).map_or(Ok(()), |reading| reading.reader.close());
+                self.over(channel, closed)
             }
             Request::Begin { request } => {
-                let Some(Opened::Destination(destination)) = &mut self.opened else { return Err(out_of_turn("begin")) };
-                let schema = frames.recv().map_err(|_| out_of_turn("begin"))?;
-                let schema = Decoder::schema(schema.body)?;
-                let writer = destination.begin(&request, &schema, &self.tokens.of(channel))?;
-                self.writers.insert(channel, Writing { writer, decoder: Decoder::default(), failed: false });
-                done(&())
+                self.start_writing(channel, &request, frames).inspect_err(|_| self.tokens.forget(channel))
             }
             Request::Finish => {
-                self.tokens.forget(channel);
                 let writing = self.writers.remove(&channel).ok_or_else(|| out_of_turn("finish"))?;
-                done(&writing.writer.finish()?)
+                let receipt = writing.writer.finish();
+                self.over(channel, receipt)
             }
             Request::Abort => {
-                self.writers.remove(&channel).map_or(Ok(()), |writing| writing.writer.abort())?;
-                self.tokens.forget(channel);
-                done(&())
+                let aborted = self.writers.remove(&channel).map_or(Ok(()), |writing| writing.writer.abort());
+                self.over(channel, aborted)
             }
             Request::Close => {
                 match self.opened.take() {
@@ -140,6 +129,30 @@ impl<'a> Session<'a> {
                 done(&())
             }
         }
+    }
+
+    fn start_reading(&mut self, channel: u32, request: &ReadRequest) -> Result<Reply> {
+        let Some(Opened::Source(source)) = &mut self.opened else { return Err(out_of_turn("read")) };
+        let reader = source.read(request, &self.tokens.of(channel))?;
+        let (encoder, schema) = (Encoder::new(reader.schema())?, Encoder::schema(reader.schema())?);
+        self.readers.insert(channel, Reading { reader, encoder, ended: false });
+        Ok(Reply::Schema(schema))
+    }
+
+    fn start_writing(&mut self, channel: u32, request: &WriteRequest, frames: &mpsc::Receiver<Frame>) -> Result<Reply> {
+        let Some(Opened::Destination(destination)) = &mut self.opened else { return Err(out_of_turn("begin")) };
+        let schema = frames.recv().map_err(|_| out_of_turn("begin"))?;
+        let schema = Decoder::schema(schema.body)?;
+        let writer = destination.begin(request, &schema, &self.tokens.of(channel))?;
+        self.writers.insert(channel, Writing { writer, decoder: Decoder::default(), failed: false });
+        done(&())
+    }
+
+    /// Answers what ended the use of `channel`. A wish to stop has to be heard until then, so that its token is forgotten
+    /// only now.
+    fn over(&self, channel: u32, outcome: Result<impl Serialize>) -> Result<Reply> {
+        self.tokens.forget(channel);
+        done(&outcome?)
     }
 
     fn open(&mut self, half: Half, options: &Value) -> Result<Reply> {
