@@ -218,7 +218,9 @@ fn a_key_above_which_nothing_comes_is_refused() {
     let state = Connection::open(sandbox.path().join(".rivet_state.db")).unwrap();
     state.execute_batch("update export_state set last_cursor_value = 'inf'").unwrap();
     drop(state);
-    sandbox.try_run(&config).expect(1, &["the cursor of export \"c0\" is inf", "rivet state reset --export c0"]);
+    sandbox
+        .try_run(&config)
+        .expect(1, &["the cursor of export \"c0\" is inf", "`rivet state reset --config rivet.yaml --export c0`"]);
     Kind::Postgres.each("cursor_last", |database| {
         for (column, value) in [("double precision", "NaN"), ("double precision", "Infinity"), ("numeric", "NaN")] {
             database.sql(&format!(
@@ -257,7 +259,12 @@ fn a_cursor_goes_on_however_its_source_is_named() {
     let refused = sandbox.try_run(&config("path: other.db"));
     refused.expect(
         1,
-        &["stored for source \"sqlite:///", "shop.db\", but", "other.db\"", "rivet state adopt --export c0"],
+        &[
+            "stored for source \"sqlite:///",
+            "shop.db\", but",
+            "other.db\"",
+            "`rivet state adopt --config rivet.yaml --export c0`",
+        ],
     );
     let adopt = |export: &str| sandbox.rivet(&["state", "adopt", "--config", "rivet.yaml", "--export", export]);
     adopt("c1").expect(1, &["export \"c1\" has no cursor", "holds nothing of an export \"c1\""]);

@@ -14,6 +14,7 @@ exports:
     query: SELECT id, note FROM notes
     mode: {mode}
     manifest: true
+    meta_columns: {{ run_id: true }}
     format: parquet
     destination: {{ type: local, path: out }}
 "

@@ -83,8 +83,13 @@ fn queries_end_as_people_end_them(kind: Kind) {
             }
             Kind::Mysql => format!("select id, v from {t} where v <> '\\'; --' and v <> \"';\" # comment;"),
         });
-        let exports: Vec<_> =
-            queries.iter().flat_map(|query| MODES.map(|mode| (query.as_str(), mode.to_owned()))).collect();
+        // A limit under a cursor is refused.
+        let goes = |query: &str, mode: &str| mode == "full" || !query.contains("limit");
+        let exports: Vec<_> = queries
+            .iter()
+            .flat_map(|query| MODES.map(|mode| (query.as_str(), mode.to_owned())))
+            .filter(|(query, mode)| goes(query, mode))
+            .collect();
         let sandbox = run_all(database, &exports);
         for (number, export) in exports.iter().enumerate() {
             assert_eq!(lines_of(&sandbox, &format!("q{number}")), ["id,v", "1,a", "2,b", "3,c;--"], "{export:?}");

@@ -31,6 +31,14 @@ fn defaults() {
 }
 
 #[test]
+fn numbers_are_the_text_that_they_are_written_as() {
+    for (written, text) in [("17", "17"), ("1.10", "1.10"), ("0x1F", "0x1F"), ("true", "true"), ("'17'", "17")] {
+        let export = export(&format!("mode: incremental\ncursor_column: {written}"));
+        assert_eq!(export.mode, Mode::Incremental { cursor_column: text.to_owned(), cursor_lag: None });
+    }
+}
+
+#[test]
 fn modes() {
     let chunked = export("mode: chunked\nchunk_column: id");
     let expected =
