@@ -104,7 +104,8 @@ impl<'a> Section<'a> {
         let entry = self.get(key)?;
         let text = self.text_of(key, &entry.value)?;
         if text.trim().is_empty() {
-            self.problems.push(Diagnostic::new(format!("`{key}` in {} is empty", self.label)).at(entry.value.span));
+            // A block scalar of nothing would be found on the line that follows.
+            self.problems.push(Diagnostic::new(format!("`{key}` in {} is empty", self.label)).at(entry.key_span));
             return None;
         }
         Some(text)

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Summary, screen};
 use crate::clock::{self, Stopwatch};
+use crate::code::Code;
 use crate::error::{Error, Result, exit};
 use crate::event::{Event, Listener};
 use crate::secret;
@@ -59,7 +60,8 @@ impl Json {
             Err(e) => {
                 // A mistake in the configuration is shown with its place.
                 let message = if let Error::Config(e) = e { e.to_string() } else { e.to_string() };
-                (e.exit_code(), Some(json!({ "message": message.trim_end(), "hint": e.hint() })))
+                let codes: Vec<&str> = e.codes().into_iter().map(Code::name).collect();
+                (e.exit_code(), Some(json!({ "message": message.trim_end(), "hint": e.hint(), "codes": codes })))
             }
         };
         let result = self.result(code, error);

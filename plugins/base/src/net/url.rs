@@ -34,7 +34,11 @@ pub(super) fn parse(url: &str, tls: Option<&Tls>, scheme: &Scheme) -> Result<Tar
     let rest = scheme.names.iter().find_map(|name| url.strip_prefix(name)?.strip_prefix("://"));
     let rest = rest.ok_or_else(|| {
         let names: Vec<_> = scheme.names.iter().map(|name| format!("\"{name}://\"")).collect();
-        Error::config(format!("the URL does not begin with {}", names.join(" or ")))
+        let hint = format!(
+            "write {}://USER@HOST/DATABASE, or the keys `host`, `user` and `database`; `type` says which connector reads it",
+            scheme.names[0]
+        );
+        Error::config(format!("the URL does not begin with {}", names.join(" or "))).hint(hint)
     })?;
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));

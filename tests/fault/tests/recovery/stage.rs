@@ -89,7 +89,7 @@ impl Stage {
     /// Runs as the documentation says after an interruption.
     fn repair(&self, sandbox: &Sandbox) -> Result<(), String> {
         settle(sandbox, &[]).or_else(|refusal| {
-            let asked = self.case.resumes && refusal.contains("by `--resume`");
+            let asked = self.case.resumes && refusal.contains("hint: go on with it by `");
             if asked { settle(sandbox, &["--resume"]) } else { Err(refusal) }
         })
     }

@@ -80,7 +80,7 @@ impl Place<'_> {
     fn repair(&self) -> Result<String, String> {
         self.case.fill(&self.sandbox, self.case.rows[2]);
         let mut repaired = self.run(0, &[], &[]);
-        if self.case.resumes && repaired.code != Some(0) && repaired.stderr.contains("by `--resume`") {
+        if self.case.resumes && repaired.code != Some(0) && repaired.stderr.contains("hint: go on with it by `") {
             repaired = self.run(0, &[], &["--resume"]);
         }
         let last = self.run(0, &[], &[]);
