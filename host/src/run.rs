@@ -7,7 +7,7 @@ use rivet_plugin_api::{Cancel, Category, Error as ApiError, Part, ReadRequest};
 
 use self::moving::{Moving, Signs};
 use crate::clock::{self, Stopwatch};
-use crate::config::{self, Mode};
+use crate::config;
 use crate::error::{Error, Result, exit};
 use crate::event::{Event, Feed};
 use crate::inspect::Inspector;
@@ -267,7 +267,7 @@ impl Run<'_> {
                 None
             }
         });
-        let checkpoint = matches!(self.job.export.mode, Mode::Chunked { checkpoint: true, dense: false, .. });
+        let checkpoint = self.job.export.mode.keeps_chunks();
         self.feed.planned(chunks, reading.pending.len(), rows, checkpoint);
     }
 

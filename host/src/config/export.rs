@@ -135,6 +135,11 @@ pub enum CursorLag {
 }
 
 impl Mode {
+    /// Whether chunks that are done outlive a run that fails. Rows that are numbered anew have none of use to another run.
+    pub fn keeps_chunks(&self) -> bool {
+        matches!(self, Self::Chunked { checkpoint: true, dense: false, .. })
+    }
+
     /// The name in configurations.
     pub fn as_str(&self) -> &'static str {
         match self {

@@ -3,7 +3,6 @@
 use rivet_plugin_api::{Column, CursorValue};
 
 use crate::advice;
-use crate::config::Mode;
 use crate::error::Result;
 use crate::plan::Job;
 use crate::state::{Intent, State};
@@ -45,7 +44,7 @@ fn is_less(a: &CursorValue, b: &CursorValue) -> bool {
 /// What the next run does about a run that was interrupted.
 pub fn interrupted(job: &Job<'_>, intent: &Intent) -> Option<String> {
     let (run, name) = (&intent.run_id, &job.export.name);
-    if !keeps_chunks(job) || intent.mode != "chunked" {
+    if !job.export.mode.keeps_chunks() || intent.mode != "chunked" {
         return job.would_redo(intent).then(|| format!("run {run} was interrupted: the next run does the rest of it"));
     }
     let go_on = advice::command("run", &format!("--export {name} --resume"));
@@ -65,15 +64,11 @@ pub fn interrupted(job: &Job<'_>, intent: &Intent) -> Option<String> {
 /// What rivet 0.2 left unfinished.
 pub fn predecessor(job: &Job<'_>, state: &State) -> Result<Option<String>> {
     let name = &job.export.name;
-    let report = if keeps_chunks(job) { state.chunks(name)? } else { None };
+    let report = if job.export.mode.keeps_chunks() { state.chunks(name)? } else { None };
     Ok(report.filter(|report| report.status == "in_progress").map(|_| {
         let reset = advice::command("state reset-chunks", &format!("--export {name}"));
         format!("rivet 0.2 left a chunked run in progress, which cannot be resumed: no run begins before {reset}")
     }))
-}
-
-fn keeps_chunks(job: &Job<'_>) -> bool {
-    matches!(job.export.mode, Mode::Chunked { checkpoint: true, dense: false, .. })
 }
 
 #[cfg(test)]

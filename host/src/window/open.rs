@@ -7,7 +7,6 @@ use rivet_plugin_api::{Category, Error as ApiError, Part, WriteRequest};
 use serde_json::json;
 
 use super::{Window, manifest, sweep};
-use crate::config::Mode;
 use crate::error::{Error, Result};
 use crate::reading::{Reading, cursor_of};
 use crate::state::{ChunkPlan, Commit, Intent, RunMetrics, SchemaChange, SchemaColumn};
@@ -320,7 +319,7 @@ impl<'a> Open<'a> {
     /// Whether a later run can go on from chunks that are done.
     pub fn is_resumable(&mut self) -> Result<bool> {
         self.reload()?;
-        let checkpoint = matches!(self.window.job.export.mode, Mode::Chunked { checkpoint: true, dense: false, .. });
+        let checkpoint = self.window.job.export.mode.keeps_chunks();
         Ok(checkpoint && self.intent.chunks.iter().any(|chunk| chunk.done))
     }
 

@@ -5,7 +5,6 @@ use rivet_plugin_api::{Category, Error as ApiError, Part, PartStat};
 
 use super::Window;
 use crate::advice;
-use crate::config::Mode;
 use crate::error::{Error, Result};
 use crate::reading::Reading;
 use crate::state::{Intent, IntentChunk};
@@ -13,7 +12,9 @@ use crate::state::{Intent, IntentChunk};
 impl Window<'_> {
     /// Whether the run may begin, given that it was asked to `resume` or not.
     pub fn check_resume(&self, resume: bool) -> Result<()> {
-        let Mode::Chunked { checkpoint: true, dense: false, .. } = self.job.export.mode else { return Ok(()) };
+        if !self.job.export.mode.keeps_chunks() {
+            return Ok(());
+        }
         let name = &self.job.export.name;
         let reset = advice::command("state reset-chunks", &format!("--export {name}"));
         let go_on = advice::command("run", &format!("--export {name} --resume"));
